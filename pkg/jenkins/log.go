@@ -1,0 +1,108 @@
+package jenkins
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// LogPosition is where a reader of a build's log stands. It can be stored and used by another process: a log is only appended to.
+type LogPosition struct {
+	Offset int64 // bytes of the log as Jenkins counts them, which are more than those of its text
+	Skip   int64 // bytes of text behind Offset that were delivered already: non-zero after an answer that broke off
+}
+
+// LogRead is the outcome of one read.
+type LogRead struct {
+	Next  LogPosition // where to go on, also after an error
+	Bytes int64       // of text written
+	More  bool        // the build still runs or Jenkins has more: read again, after a second or so
+	Reset bool        // the log is shorter than Offset: it was delivered again from its beginning
+}
+
+// Log writes the text of a build's log from a position on to w, as much as there is, in memory that does not grow with it. Markup
+// and console notes are removed, line ends are LF. Of a running build Jenkins delivers whole lines only.
+//
+// The source is progressiveHtml: of Jenkins' log endpoints it is the only one whose X-Text-Size is exactly what was delivered, in
+// every version. progressiveText of 2.509 and later counts a withheld last line as delivered.
+//
+// After an error, Next accounts for what was written: reading on from there neither loses nor repeats a byte.
+func (c *Client) Log(ctx context.Context, ref JobRef, number int, from LogPosition, w io.Writer) (LogRead, error) {
+	read, err := c.readLog(ctx, ref, number, from, w)
+	return read, wrap(err, "read log of %s #%d", ref, number)
+}
+
+func (c *Client) readLog(ctx context.Context, ref JobRef, number int, from LogPosition, w io.Writer) (LogRead, error) {
+	read := LogRead{Next: from, More: true}
+	k := call{
+		method: http.MethodGet, path: ref.buildPath(number) + "/logText/progressiveHtml", accept: "text/html",
+		query: url.Values{"start": {strconv.FormatInt(from.Offset, 10)}},
+	}
+	// The deadline is for silence, not for the whole: a long log over a slow line is fine as long as it moves.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
+	defer idle.Stop()
+
+	resp, sent, err := c.roundTrip(ctx, k, nil)
+	if err != nil {
+		return read, &Error{Method: k.method, Path: k.path, Sent: sent, Err: causeOf(ctx, err)}
+	}
+	defer drain(resp.Body)
+	size, sizeErr := strconv.ParseInt(resp.Header.Get("X-Text-Size"), 10, 64)
+	if resp.StatusCode != http.StatusOK || sizeErr != nil {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+		ans := &answer{resp.StatusCode, resp.Header, body}
+		if resp.StatusCode != http.StatusOK {
+			return read, k.failure(ans)
+		}
+		return read, k.malformed(ans, errNotJenkins)
+	}
+	skip := from.Skip
+	more := resp.Header.Get("X-More-Data") == "true"
+	if size == 0 && more {
+		return read, nil // not there yet, or not again yet after a restart
+	}
+	if size < from.Offset { // then Jenkins has started over at 0
+		read.Reset, skip = true, 0
+		read.Next = LogPosition{}
+	}
+	text := &textWriter{w: w, skip: skip}
+	buf := make([]byte, 32<<10)
+	for {
+		n, rerr := resp.Body.Read(buf)
+		idle.Reset(c.timeout)
+		if n > 0 {
+			err = text.write(buf[:n])
+		}
+		if err == nil && rerr == io.EOF {
+			err = text.flush()
+		}
+		read.Bytes = text.written
+		read.Next.Skip = from.Skip + text.written
+		if read.Reset {
+			read.Next.Skip = text.written
+		}
+		switch {
+		case err != nil:
+			return read, fmt.Errorf("write log: %w", err)
+		case rerr == io.EOF:
+			read.Next = LogPosition{Offset: size}
+			read.More = more
+			return read, nil
+		case rerr != nil:
+			return read, &Error{Method: k.method, Path: k.path, Status: resp.StatusCode, Sent: true, Err: causeOf(ctx, rerr)}
+		}
+	}
+}
+
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
