@@ -1,0 +1,112 @@
+package repo
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kubectl-pipeline/kubectl-pipeline/"
+
+// mayImport says which of our packages each package may import, itself left out.
+// Anything else fails TestImportDirection.
+var mayImport = map[string][]string{
+	"cmd/kubectl-pipeline":       {"pkg/cli"},
+	"cmd/hookd":                  {"pkg/hook", "pkg/controller", "pkg/logs", "pkg/kube", "pkg/version"},
+	"manifests":                  {},
+	"pkg/apis/pipeline/v1alpha1": {},
+	"pkg/cli":                    {"pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1", "pkg/version", "manifests"},
+	"pkg/controller":             {"pkg/pipeline", "pkg/jenkins", "pkg/logs", "pkg/scm", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/hook":                   {"pkg/scm", "pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/jenkins":                {},
+	"pkg/kube":                   {"pkg/apis/pipeline/v1alpha1"},
+	"pkg/logs":                   {"pkg/kube", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/pipeline":               {"pkg/apis/pipeline/v1alpha1"},
+	"pkg/scm":                    {"pkg/apis/pipeline/v1alpha1"},
+	"pkg/version":                {},
+}
+
+// banned names packages that a package must not reach, however indirectly, and why.
+var banned = []struct{ from, to, why string }{
+	{"pkg/pipeline", "net/http", "the brain does no I/O: its decisions are tables in its tests"},
+	{"pkg/pipeline", "os/exec", "the brain does no I/O: its decisions are tables in its tests"},
+	{"pkg/pipeline", "k8s.io/client-go/rest", "the brain does no I/O: its decisions are tables in its tests"},
+	{"cmd/kubectl-pipeline", "k8s.io/client-go/kubernetes", "it doubles the plugin's size"},
+	{"cmd/kubectl-pipeline", "k8s.io/client-go/discovery", "it doubles the plugin's size, and costs two requests per command"},
+	{"cmd/kubectl-pipeline", "k8s.io/cli-runtime/pkg/genericclioptions", "it doubles the plugin's size"},
+	{"cmd/kubectl-pipeline", "k8s.io/cli-runtime/pkg/resource", "it doubles the plugin's size"},
+	{"cmd/kubectl-pipeline", module + "pkg/jenkins", "the plugin speaks to the Kubernetes API only"},
+	{"cmd/kubectl-pipeline", module + "pkg/controller", "the plugin speaks to the Kubernetes API only"},
+	{"pkg/hook", module + "pkg/controller", "they meet in a PipelineExecution, so that either can be restarted alone"},
+	{"pkg/controller", module + "pkg/hook", "they meet in a PipelineExecution, so that either can be restarted alone"},
+	{"cmd/hookd", module + "pkg/jenkins/jenkinstest", "the Jenkins double is for tests and the demo"},
+	{"cmd/kubectl-pipeline", module + "pkg/jenkins/jenkinstest", "the Jenkins double is for tests and the demo"},
+}
+
+// onlyIn says which packages alone may import a library.
+var onlyIn = map[string][]string{
+	"github.com/bndr/gojenkins":             {"pkg/jenkins"},
+	"github.com/go-playground/webhooks/v6":  {"pkg/scm", "pkg/registry"},
+	"github.com/drone/go-scm":               {"pkg/scm"},
+	"github.com/go-git/go-git/v5":           {"pkg/scm"},
+	"k8s.io/cli-runtime":                    {"pkg/cli"},
+	"github.com/prometheus/client_golang":   {"pkg/controller", "pkg/hook", "pkg/logs", "cmd/hookd"},
+	"k8s.io/client-go/tools/leaderelection": {"pkg/kube", "pkg/controller", "cmd/hookd"},
+	"k8s.io/client-go/plugin/pkg/client":    {"pkg/cli"},
+}
+
+func TestImportDirection(t *testing.T) {
+	for pkg, imports := range goList(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./pkg/...", "./cmd/...", "./manifests/...") {
+		own := strings.TrimPrefix(pkg, module)
+		allowed, known := mayImport[own]
+		if !known && !strings.Contains(own, "/jenkinstest") && !strings.Contains(own, "/internal/") {
+			t.Errorf("%s is not in the table: say what it may import", own)
+			continue
+		}
+		for _, imp := range imports {
+			to, ours := strings.CutPrefix(imp, module)
+			if known && ours && !slices.Contains(allowed, to) && !strings.HasPrefix(to, own+"/internal/") {
+				t.Errorf("%s imports %s: not allowed by the table (ARCHITECTURE.md, import direction)", own, to)
+			}
+			for library, in := range onlyIn {
+				if strings.HasPrefix(imp, library) && !slices.ContainsFunc(in, func(p string) bool { return strings.HasPrefix(own, p) }) {
+					t.Errorf("%s imports %s: only %v may, so that its quirks stay in one place", own, imp, in)
+				}
+			}
+		}
+	}
+}
+
+func TestBannedDependencies(t *testing.T) {
+	deps := map[string][]string{}
+	for _, b := range banned {
+		if _, ok := deps[b.from]; !ok {
+			for _, d := range goList(t, "{{.ImportPath}} {{join .Deps \" \"}}", "./"+b.from) {
+				deps[b.from] = d
+			}
+		}
+		if slices.Contains(deps[b.from], b.to) {
+			t.Errorf("%s reaches %s: %s", b.from, b.to, b.why)
+		}
+	}
+}
+
+// goList runs go list at the repository's root and returns, by first word of each
+// line, the others.
+func goList(t *testing.T, format string, patterns ...string) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-f", format}, patterns...)...)
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", patterns, err, stderr(err))
+	}
+	lines := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		if words := strings.Fields(line); len(words) > 0 {
+			lines[words[0]] = words[1:]
+		}
+	}
+	return lines
+}
