@@ -59,9 +59,7 @@ func (h *Host) deliver(ctx context.Context, name string, c change) {
 	if !ok {
 		return
 	}
-	h.sent.Add(1)
-	go func() {
-		defer h.sent.Done()
+	h.sent.Go(func() {
 		body, err := h.payload(ctx, name, c)
 		if err != nil {
 			h.Log.Error("make delivery", "repository", name, "ref", c.ref, "err", err)
@@ -80,7 +78,7 @@ func (h *Host) deliver(ctx context.Context, name string, c change) {
 			case <-time.After(time.Duration(try+1) * 250 * time.Millisecond):
 			}
 		}
-	}()
+	})
 }
 
 func (h *Host) post(ctx context.Context, hook Hook, id string, body []byte) (int, string, error) {

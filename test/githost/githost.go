@@ -145,8 +145,7 @@ func (h *Host) refs(ctx context.Context, name string) (map[string]string, error)
 func git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = fmt.Errorf("git %s: %w", args[0], err)
 	}
 	return string(out), err
