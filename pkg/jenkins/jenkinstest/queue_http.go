@@ -1,0 +1,122 @@
+package jenkinstest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+func (s *Server) routeQueue(w http.ResponseWriter, r *http.Request, segs []string, user string) {
+	switch {
+	case isAPI(segs):
+		s.serveQueue(w, r)
+	case len(segs) >= 2 && segs[0] == "item":
+		id, err := strconv.ParseInt(segs[1], 10, 64)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		it := s.findItem(id)
+		switch {
+		case err != nil, it == nil:
+			notFound(w)
+		case isAPI(segs[2:]):
+			serveObject(w, r, s.queueObject(it))
+		default:
+			w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+			_, _ = fmt.Fprintf(w, "Queue item exists. For details check, for example, %s%s/api/json", s.absolute(r, "queue/item/"), segs[1])
+		}
+	case len(segs) == 1 && segs[0] == "cancelItem":
+		s.serveCancel(w, r, user)
+	default:
+		notFound(w)
+	}
+}
+
+// serveCancel answers 204, 404 for an id it does not know, and 500 for one that has just left.
+func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, user string) {
+	if !post(w, r) {
+		return
+	}
+	id, err := strconv.ParseInt(r.FormValue("id"), 10, 64)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.findItem(id)
+	switch {
+	case err != nil, it == nil:
+		notFound(w)
+	case s.denied["hudson.model.Item.Cancel"]:
+		page(w, http.StatusUnprocessableEntity, "Error", user+" is missing the permission to cancel")
+	case it.state == itemLeft:
+		page(w, http.StatusInternalServerError, "Error", "Could not cancel run")
+	default:
+		s.cancelItem(it)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (s *Server) serveQueue(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := &object{class: "hudson.model.Queue"}
+	o.add("discoverableItems", func() any { return []any{} })
+	o.add("items", func() any {
+		return list{len(s.queue), func(i int) *object { return s.queueObject(s.queue[len(s.queue)-1-i]) }}
+	})
+	serveObject(w, r, o)
+}
+
+func (s *Server) queueObject(it *queueItem) *object {
+	o := &object{class: "hudson.model.Queue$" + string(it.state)}
+	o.ref("id", func() any { return it.id })
+	o.ref("why", func() any { return s.why(it) })
+	o.ref("actions", func() any { return actionList(it.params, it.user) })
+	o.ref("blocked", func() any { return it.state == itemBlocked })
+	o.ref("buildable", func() any { return it.state == itemBuildable })
+	o.ref("stuck", func() any { return it.node != nil })
+	o.ref("inQueueSince", func() any { return it.since.UnixMilli() })
+	o.ref("params", func() any {
+		text := ""
+		for _, p := range it.params {
+			text += "\n" + p.name + "=" + p.value
+		}
+		return text
+	})
+	o.ref("task", func() any { return s.taskObject(it) })
+	o.ref("url", func() any { return fmt.Sprintf("queue/item/%d/", it.id) })
+	switch it.state {
+	case itemWaiting:
+		o.ref("timestamp", func() any { return it.quietUntil.UnixMilli() })
+	case itemBuildable:
+		o.ref("pending", func() any { return false })
+		o.ref("buildableStartMilliseconds", func() any { return it.since.UnixMilli() })
+	case itemBlocked:
+		o.ref("buildableStartMilliseconds", func() any { return it.since.UnixMilli() })
+	case itemLeft:
+		o.ref("cancelled", func() any { return it.cancelled })
+		o.ref("executable", func() any {
+			if it.build == nil {
+				return nil
+			}
+			x := &object{class: "org.jenkinsci.plugins.workflow.job.WorkflowRun"}
+			x.ref("number", func() any { return it.build.number })
+			x.ref("url", func() any { return s.opts.RootURL + it.build.path() })
+			return x
+		})
+	}
+	return o
+}
+
+// taskObject of a job carries an absolute url, that of a `node` step a relative one.
+func (s *Server) taskObject(it *queueItem) *object {
+	if it.node != nil {
+		b := it.node.build
+		o := &object{class: "org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$PlaceholderTask"}
+		o.ref("name", func() any { return fmt.Sprintf("part of %s #%d", b.jobName, b.number) })
+		o.ref("url", func() any { return b.path() })
+		return o
+	}
+	o := &object{class: it.job.def.kind}
+	o.ref("name", func() any { return it.job.name })
+	o.ref("url", func() any { return s.opts.RootURL + it.job.path() })
+	o.ref("color", func() any { return color(it.job) })
+	return o
+}

@@ -1,0 +1,121 @@
+package jenkinstest
+
+import "time"
+
+// RestartOptions say how Jenkins goes away and comes back.
+type RestartOptions struct {
+	Crash      bool          // not a clean end: queue items younger than a minute are lost and their ids are given again
+	LoseBuilds bool          // running builds are gone from disk, too
+	Down       time.Duration // no answer at all, before
+	Starting   time.Duration // 503
+	Resume     time.Duration // how long after that builds go on; a stop in this time is a kill
+}
+
+// Restart ends Jenkins and starts it again: a new session, no crumbs, no memory of items that left the queue. Builds go on where they
+// were, between two steps; a process of a running step never noticed.
+func (s *Server) Restart(o RestartOptions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newSession()
+	s.quiet = false
+	s.left = map[int64]*queueItem{}
+	now := s.clock.Now()
+	if o.Crash {
+		for i := len(s.queue) - 1; i >= 0; i-- {
+			if it := s.queue[i]; it.node == nil && now.Sub(it.since) < queueSaveLag {
+				s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
+			}
+		}
+		s.lastQueueID = 0
+		for _, it := range s.queue {
+			s.lastQueueID = max(s.lastQueueID, it.id)
+		}
+	}
+	s.root.walk(func(it *item) {
+		for _, b := range it.builds {
+			if !b.building() {
+				continue
+			}
+			if o.LoseBuilds {
+				b.lose()
+				continue
+			}
+			b.mu.Lock()
+			b.resuming = true
+			b.mu.Unlock()
+		}
+		if o.LoseBuilds {
+			kept := it.builds[:0:0]
+			for _, b := range it.builds {
+				if !b.building() {
+					kept = append(kept, b)
+				}
+			}
+			it.builds = kept
+		}
+	})
+	s.enter(phaseDown, o.Down, func() {
+		s.enter(phaseStarting, o.Starting, func() {
+			s.enter(phaseUp, o.Resume, s.resumeAll)
+		})
+	})
+}
+
+// enter is in a phase for a while, then goes on. It is called with the lock held, and so is then.
+func (s *Server) enter(p phase, d time.Duration, then func()) {
+	s.phase = p
+	if d <= 0 {
+		then()
+		return
+	}
+	s.after(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		then()
+	})
+}
+
+func (s *Server) resumeAll() {
+	s.root.walk(func(it *item) {
+		for _, b := range it.builds {
+			b.mu.Lock()
+			if b.resuming && !b.over {
+				b.log = append(b.log, "Resuming build at "+s.clock.Now().UTC().Format(time.UnixDate)+" after Jenkins restart\n"...)
+			}
+			b.resuming = false
+			b.mu.Unlock()
+		}
+	})
+	s.wakeLocked()
+	s.maintain()
+}
+
+// lose forgets a build as if its directory had vanished.
+func (b *build) lose() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.killed, b.over = true, true
+	close(b.done)
+	b.cancel(errKilled)
+}
+
+// SetDown makes the double drop every connection, until it is called with false.
+func (s *Server) SetDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = phaseUp
+	if down {
+		s.phase = phaseDown
+	}
+	s.wakeLocked()
+	s.maintain()
+}
+
+// SetQuiet is quietDown and cancelQuietDown.
+func (s *Server) SetQuiet(quiet bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = quiet
+	s.wakeLocked()
+	s.maintain()
+}

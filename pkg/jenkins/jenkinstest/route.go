@@ -1,0 +1,278 @@
+package jenkinstest
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// segments splits the path below the context path. Empty ones do not count: Jenkins does not mind slashes.
+func (s *Server) segments(r *http.Request) ([]string, bool) {
+	p := r.URL.EscapedPath()
+	if ctx := s.opts.ContextPath; ctx != "" {
+		rest, ok := strings.CutPrefix(p, ctx)
+		if !ok || rest != "" && rest[0] != '/' {
+			return nil, false
+		}
+		p = rest
+	}
+	var segs []string
+	for seg := range strings.SplitSeq(p, "/") {
+		if seg == "" {
+			continue
+		}
+		name, err := url.PathUnescape(seg)
+		if err != nil {
+			return nil, false
+		}
+		segs = append(segs, name)
+	}
+	return segs, true
+}
+
+// isAPI tells whether what is left of a path asks for the object itself. Clients may say api/json twice: Stapler ignores what follows.
+func isAPI(segs []string) bool { return len(segs) >= 2 && segs[0] == "api" && segs[1] == "json" }
+
+// trimAPI removes the api/json that gojenkins hangs onto every GET.
+func trimAPI(segs []string) []string {
+	for len(segs) >= 2 && isAPI(segs[len(segs)-2:]) {
+		segs = segs[:len(segs)-2]
+	}
+	return segs
+}
+
+func (s *Server) route(w http.ResponseWriter, r *http.Request, segs []string, user string) {
+	s.mu.Lock()
+	it := s.root
+	for len(segs) >= 2 && segs[0] == "job" && it != nil && it.isFolder() {
+		it, segs = it.child(segs[1]), segs[2:]
+	}
+	s.mu.Unlock()
+	switch {
+	case it == nil, s.hidden(it):
+		notFound(w)
+	case it == s.root:
+		s.routeRoot(w, r, segs, user)
+	case it.isFolder():
+		s.routeFolder(w, r, it, segs, user)
+	default:
+		s.routeJob(w, r, it, segs, user)
+	}
+}
+
+// hidden items are 404 to whom may not read them.
+func (s *Server) hidden(it *item) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return it != s.root && s.denied["hudson.model.Item.Read"]
+}
+
+func post(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodPost {
+		methodNotAllowed(w)
+		return false
+	}
+	return true
+}
+
+func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string, user string) {
+	verb := ""
+	if len(segs) > 0 {
+		verb = segs[0]
+	}
+	switch {
+	case len(segs) == 0:
+		page(w, http.StatusOK, "Dashboard - Jenkins", "Welcome to Jenkins!")
+	case isAPI(segs):
+		s.serveRoot(w, r)
+	case verb == "login" || verb == "health":
+		page(w, http.StatusOK, "Sign in - Jenkins", "ok")
+	case verb == "crumbIssuer":
+		s.serveCrumb(w, r, user)
+	case verb == "whoAmI" && isAPI(segs[1:]):
+		o := &object{class: "hudson.security.WhoAmI"}
+		o.ref("name", func() any { return user })
+		o.ref("anonymous", func() any { return user == "anonymous" })
+		o.ref("authenticated", func() any { return user != "anonymous" })
+		serveObject(w, r, o)
+	case verb == "createItem":
+		s.createItem(w, r, s.root, user)
+	case verb == "queue":
+		s.routeQueue(w, r, segs[1:], user)
+	case verb == "quietDown" || verb == "cancelQuietDown":
+		if post(w, r) && s.allowed(w, user, "hudson.model.Hudson.Manage") {
+			s.SetQuiet(verb == "quietDown")
+			redirect(w, s.opts.ContextPath+"/")
+		}
+	case verb == "safeRestart" || verb == "restart":
+		if post(w, r) && s.allowed(w, user, "hudson.model.Hudson.Administer") {
+			s.Restart(RestartOptions{})
+			redirect(w, s.opts.ContextPath+"/")
+		}
+	default:
+		notFound(w)
+	}
+}
+
+func redirect(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusFound)
+}
+
+func (s *Server) routeFolder(w http.ResponseWriter, r *http.Request, it *item, segs []string, user string) {
+	switch {
+	case len(segs) == 0:
+		s.itemPage(w, r, it, user)
+	case isAPI(segs):
+		s.serveItem(w, r, it)
+	case segs[0] == "createItem":
+		s.createItem(w, r, it, user)
+	case segs[0] == "config.xml":
+		s.serveConfig(w, r, it, user)
+	case segs[0] == "doDelete":
+		if post(w, r) && s.deleteItem(w, it, user) {
+			redirect(w, s.absolute(r, it.parent.path()))
+		}
+	default:
+		notFound(w)
+	}
+}
+
+func (s *Server) itemPage(w http.ResponseWriter, r *http.Request, it *item, user string) {
+	if r.Method != http.MethodDelete {
+		page(w, http.StatusOK, it.name+" - Jenkins", it.name)
+		return
+	}
+	if s.deleteItem(w, it, user) {
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs []string, user string) {
+	switch {
+	case len(segs) == 0:
+		s.itemPage(w, r, it, user)
+		return
+	case isAPI(segs):
+		s.serveItem(w, r, it)
+		return
+	}
+	switch segs[0] {
+	case "config.xml":
+		s.serveConfig(w, r, it, user)
+	case "doDelete":
+		if post(w, r) && s.deleteItem(w, it, user) {
+			redirect(w, s.absolute(r, it.parent.path()))
+		}
+	case "build", "buildWithParameters":
+		s.trigger(w, r, it, user, segs[0] == "buildWithParameters")
+	case "wfapi":
+		s.serveRuns(w, r, it, trimAPI(segs[1:]))
+	default:
+		s.mu.Lock()
+		b := s.buildNamed(it, segs[0])
+		s.mu.Unlock()
+		if b == nil {
+			notFound(w)
+			return
+		}
+		s.routeBuild(w, r, b, segs[1:], user)
+	}
+}
+
+// buildNamed finds a build by number or by one of Jenkins' permalinks.
+func (s *Server) buildNamed(it *item, name string) *build {
+	n, err := strconv.Atoi(name)
+	switch {
+	case err == nil:
+		return it.findBuild(n)
+	case len(it.builds) == 0:
+	case name == "lastBuild":
+		return it.builds[len(it.builds)-1]
+	case name == "lastCompletedBuild":
+		for i := len(it.builds) - 1; i >= 0; i-- {
+			if !it.builds[i].building() {
+				return it.builds[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, segs []string, user string) {
+	switch {
+	case len(segs) == 0:
+		page(w, http.StatusOK, b.jobName+" #"+strconv.Itoa(b.number), "")
+		return
+	case isAPI(segs):
+		s.mu.Lock()
+		o := s.buildObject(b)
+		s.mu.Unlock()
+		serveObject(w, r, o)
+		return
+	}
+	rest := trimAPI(segs[1:])
+	sub := strings.Join(rest, "/")
+	switch verb := segs[0]; {
+	case verb == "stop" || verb == "term" || verb == "kill":
+		if !post(w, r) || !s.allowed(w, user, "hudson.model.Item.Cancel") {
+			return
+		}
+		map[string]func(string){"stop": b.stop, "term": b.terminate, "kill": b.kill}[verb](user)
+		redirect(w, cmpOr(r.Referer(), s.absolute(r, b.path())))
+	case verb == "doDelete":
+		if post(w, r) && s.allowed(w, user, "hudson.model.Run.Delete") {
+			s.dropBuild(b)
+			redirect(w, s.absolute(r, b.jobPath))
+		}
+	case verb == "pause" && sub == "toggle":
+		s.togglePause(w, r, b, user)
+	case verb == "consoleText":
+		b.serveConsole(w)
+	case verb == "logText" && (sub == "progressiveText" || sub == "progressiveHtml"):
+		b.serveLog(w, r, sub == "progressiveHtml")
+	case verb == "wfapi":
+		s.serveRun(w, r, b, sub)
+	case verb == "stages":
+		s.serveGraph(w, r, b, sub)
+	case verb == "input" && len(rest) == 2:
+		s.answerInput(w, r, b, rest[0], rest[1])
+	case verb == "submitDescription":
+		if post(w, r) {
+			b.mu.Lock()
+			b.description = r.PostFormValue("description")
+			b.mu.Unlock()
+			redirect(w, s.absolute(r, b.path()))
+		}
+	default:
+		notFound(w)
+	}
+}
+
+// absolute is a URL as Jetty makes it: from the request's own host, not from the configured root.
+func (s *Server) absolute(r *http.Request, path string) string {
+	return "http://" + r.Host + s.opts.ContextPath + "/" + path
+}
+
+// parseDelay reads "0sec", "10", "5min"; without one it is the quiet period.
+func parseDelay(text string) (time.Duration, bool) {
+	if text == "" {
+		return quietPeriod, true
+	}
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 {
+		return 0, false
+	}
+	switch strings.TrimSpace(text[len(digits):]) {
+	case "", "s", "sec", "secs", "second", "seconds":
+		return time.Duration(n) * time.Second, true
+	case "m", "min", "mins", "minute", "minutes":
+		return time.Duration(n) * time.Minute, true
+	case "h", "hr", "hour", "hours":
+		return time.Duration(n) * time.Hour, true
+	}
+	return 0, false
+}
