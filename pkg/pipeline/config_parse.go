@@ -1,13 +1,123 @@
 package pipeline
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	yaml "sigs.k8s.io/yaml/goyaml.v3"
+)
 
 // MaxConfigBytes is the most that a config file may have, as the API allows in a snapshot.
 const MaxConfigBytes = 256 << 10
 
 // ParseConfig reads a config file strictly, applies defaults and checks everything that can be checked without a run. The error is
-// ConfigErrors: all mistakes, in the order of their lines.
-func ParseConfig(text string) (*Config, error) { return nil, errors.New("being written") }
+// ConfigErrors: all mistakes, in the order of their lines. A text that is no YAML has one, since nothing after it can be trusted.
+func ParseConfig(text string) (*Config, error) {
+	if errs := checkText(text); errs != nil {
+		return nil, errs
+	}
+	root, errs := parseYAML(text)
+	if errs != nil {
+		return nil, errs
+	}
+	c := &Config{}
+	d := &decoder{pos: map[string]position{}}
+	d.decode(root, c)
+	c.pos = d.pos
+	if !d.over {
+		v := &validator{config: c, errs: d.errs}
+		v.run()
+		d.errs = v.errs
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs.sorted()
+	}
+	return c, nil
+}
 
-// Unsupported lists what the file asks for and this version does not do yet, by name.
-func (c *Config) Unsupported() []ConfigError { return nil }
+// checkText refuses what no YAML reader or no API server would take, before YAML is tried: its own errors carry no column.
+func checkText(text string) ConfigErrors {
+	if len(text) > MaxConfigBytes {
+		return ConfigErrors{{Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d bytes; at most %d are allowed", len(text), MaxConfigBytes)}}
+	}
+	line, column := 1, 1
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return ConfigErrors{{Line: line, Column: column, Message: fmt.Sprintf("byte 0x%02X is not UTF-8", text[i])}}
+		case !isYAMLText(r) && (i > 0 || r != '\uFEFF'):
+			return ConfigErrors{{Line: line, Column: column, Message: fmt.Sprintf("character %U is not allowed; inside a quoted string it can be written as an escape", r)}}
+		}
+		column++
+		if r == '\n' || r == '\r' && !strings.HasPrefix(text[i+1:], "\n") {
+			line, column = line+1, 1
+		}
+		i += n
+	}
+	return nil
+}
+
+// isYAMLText says whether YAML allows a character unescaped (YAML 1.2, c-printable).
+func isYAMLText(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= '~' || r == 0x85 || r >= 0xA0 && r <= 0xD7FF ||
+		r >= 0xE000 && r <= 0xFFFD && r != 0xFEFF || r >= 0x10000
+}
+
+func parseYAML(text string) (root *yaml.Node, errs ConfigErrors) {
+	defer func() {
+		// the YAML reader is not ours; a file that it cannot stand must not end a controller
+		if p := recover(); p != nil {
+			root, errs = nil, ConfigErrors{{Line: 1, Column: 1, Message: fmt.Sprintf("the file cannot be read as YAML: %v", p)}}
+		}
+	}()
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	var doc, second yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF), err == nil && isEmptyDocument(&doc):
+		return nil, ConfigErrors{{Line: 1, Column: 1, Message: "the file is empty; it needs stages"}}
+	case err != nil:
+		return nil, ConfigErrors{syntaxError(text, err)}
+	}
+	switch err := dec.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
+	case err != nil:
+		return nil, ConfigErrors{syntaxError(text, err)}
+	}
+	return nil, ConfigErrors{{Line: second.Line, Column: max(second.Column, 1), Message: "a second YAML document starts here; only one is allowed"}}
+}
+
+func isEmptyDocument(doc *yaml.Node) bool {
+	return len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].ShortTag() == "!!null"
+}
+
+var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntaxError gives YAML's error a place. The reader names a line only, and none for the first: the column is where the line's text
+// starts.
+func syntaxError(text string, err error) ConfigError {
+	e := ConfigError{Line: 1, Column: 1, Message: err.Error()}
+	if m := yamlErrorLine.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " ")); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			e.Line = n
+		}
+		e.Message = "not YAML: " + m[2]
+	}
+	lines := strings.Split(text, "\n")
+	e.Line = min(max(e.Line, 1), len(lines))
+	line := lines[e.Line-1]
+	if rest := strings.TrimLeft(line, " "); rest != "" {
+		e.Column = len(line) - len(rest) + 1
+	}
+	if strings.Contains(e.Message, "that cannot start any token") && strings.Contains(line, "\t") {
+		e.Column = utf8.RuneCountInString(line[:strings.Index(line, "\t")]) + 1
+		e.Message += " (a tab cannot indent YAML; use spaces)"
+	}
+	return e
+}
