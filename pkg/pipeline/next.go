@@ -1,0 +1,410 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+// How long things may take. Clocks are the controller's own: Jenkins' may be wrong.
+const (
+	// StartWindow is how long after an intent was recorded its trigger may be sent. Later,
+	// the intent is recorded anew first, which fails when another controller has done so.
+	StartWindow = 5 * time.Second
+	// StartTimeout bounds the trigger request itself.
+	StartTimeout = 10 * time.Second
+	// resendAfter is when a trigger whose fate is unknown may be sent again, counted from
+	// its intent: nobody can still be sending it, and what was sent has shown.
+	resendAfter = StartWindow + StartTimeout + 5*time.Second
+	// settleTime is how long something must be missing before it counts: an item that
+	// leaves the queue is in neither list for a moment.
+	settleTime = 5 * time.Second
+	// lostTime is settleTime for a job or build that was there: a Jenkins that loads its
+	// jobs after a restart does not show all of them at once.
+	lostTime = 30 * time.Second
+	// maxAttempts bounds how often a run is triggered because Jenkins lost it before it
+	// began.
+	maxAttempts = 3
+	// downTime is how long Jenkins may be unreachable before a run says so.
+	downTime = 10 * time.Second
+	// stagesTime is how long the end of a run waits for its last stages to be read.
+	stagesTime = 10 * time.Second
+	// timeoutGrace is what Jenkins, which has the same timeout, gets before we step in.
+	timeoutGrace = 30 * time.Second
+	// glance is when to look again at what should change any moment.
+	glance = time.Second
+)
+
+// Verb is one thing to do outside the object itself.
+type Verb string
+
+// The verbs. None is repeated blindly: each is decided anew from what was seen after it.
+const (
+	DoNothing     Verb = ""
+	DoInitialize  Verb = "Initialize"  // read the config at the commit, number the run
+	DoProvision   Verb = "Provision"   // namespace, secrets, Jenkins folder and job
+	DoStart       Verb = "Start"       // trigger the build
+	DoFind        Verb = "Find"        // search evidence of a build
+	DoCancelQueue Verb = "CancelQueue" // take Target out of Jenkins' queue
+	DoStop        Verb = "Stop"        // of build Target
+	DoTerm        Verb = "Term"        // of build Target
+	DoKill        Verb = "Kill"        // of build Target
+	DoDeleteAgent Verb = "DeleteAgent" // the pod
+	DoPause       Verb = "Pause"       // build Target
+	DoResume      Verb = "Resume"      // build Target
+	DoRelease     Verb = "Release"     // secrets, then the label that keeps it in memory
+)
+
+// Plan is what follows from what was observed.
+type Plan struct {
+	// Status to be written, if it differs.
+	Status v1alpha1.PipelineExecutionStatus
+	// Verb to be done first, at most one; Target is the build or queue item it is about.
+	Verb   Verb
+	Target int64
+	// Missing: Jenkins does not show what should be there. The controller keeps since when.
+	Missing bool
+	// Held: the clocks of the timeouts stand still.
+	Held bool
+	// After is when to decide again if nothing happens before; 0: nothing is due.
+	After time.Duration
+}
+
+// Observed is everything that Next decides from: the object, what the process
+// remembers, and how the outside looks.
+type Observed struct {
+	Execution *v1alpha1.PipelineExecution
+	// Job is the full name of its Jenkins job.
+	Job       string
+	Admission Admission
+	Memory    Memory
+	Engine    Engine
+	Agent     *Agent // nil: no pod
+}
+
+// Memory is what one process knows of a run because it did it. It dies with the process,
+// and everything must come out right without it.
+type Memory struct {
+	// Initialized is the outcome of DoInitialize.
+	Initialized *Initialized
+	// Provisioned is set when DoProvision succeeded; Provision is its failure.
+	Provisioned bool
+	Provision   *Failure
+	// Intent is the intent that this process recorded and has not used yet.
+	Intent time.Time
+	// Start is the outcome of the last DoStart.
+	Start *Started
+	// Evidence is the outcome of the last DoFind.
+	Evidence *Evidence
+	// MissingSince is since when plans say Missing.
+	MissingSince time.Time
+	// Cancelled is the queue item that DoCancelQueue took out.
+	Cancelled int64
+	// Paused is what the last DoPause or DoResume achieved; PauseError why it did not.
+	Paused     bool
+	PauseError string
+	PauseTried time.Time
+	// HeldFor is for how long plans have said Held.
+	HeldFor time.Duration
+	// Stop is when the last rung of the stop ladder was tried.
+	Stop time.Time
+	// AgentDeleted is when DoDeleteAgent was done.
+	AgentDeleted time.Time
+}
+
+// Failure is why something did not succeed.
+type Failure struct {
+	Reason, Message string
+	Terminal        bool      // it cannot succeed until somebody changes something
+	Until           time.Time // do not try again before
+}
+
+// Initialized is what a run will be, or why that is not known.
+type Initialized struct {
+	Failure *Failure
+	Stages  []v1alpha1.StageStatus
+	Nothing bool // every stage is skipped
+	// Timeout of the run from the start of its agent, AgentTimeout of the agent's start;
+	// 0: none.
+	Timeout, AgentTimeout time.Duration
+	// StepTimeouts are those of single steps, by their place in Stages; Jenkins keeps them.
+	StepTimeouts map[StepIndex]time.Duration
+}
+
+// StepIndex is the place of a step in the status, both from 0.
+type StepIndex struct{ Stage, Step int }
+
+// Outcome is what is known of a trigger.
+type Outcome string
+
+// The outcomes of a trigger.
+const (
+	OutcomeAccepted Outcome = "Accepted"
+	OutcomeRefused  Outcome = "Refused" // for sure nothing was started
+	OutcomeUnknown  Outcome = "Unknown" // the answer was lost
+)
+
+// Started is the outcome of a trigger.
+type Started struct {
+	Intent  time.Time // that it carried out
+	At      time.Time
+	Outcome Outcome
+	QueueID int64
+	Session string
+	Failure *Failure // unless accepted
+}
+
+// Engine is how Jenkins looked at last.
+type Engine struct {
+	Look
+	// Down is the reason why it cannot be used now, "" when it can; DownSince is since when.
+	Down, Message string
+	DownSince     time.Time
+	// QuietingDown: it starts nothing, and what runs freezes.
+	QuietingDown bool
+}
+
+// Look is what Jenkins showed of a run's job.
+type Look struct {
+	At      time.Time // zero: not looked yet
+	Session string
+	Exists  bool
+	// NextBuild is greater than 1 when a build was ever started.
+	NextBuild int64
+	Items     []EngineItem  // in the queue, with our uid
+	Builds    []EngineBuild // with our uid, newest first
+	Waiting   string        // why the build waits for its agent, in Jenkins' words
+	Stages    []EngineStage
+	StagesAt  time.Time // when they were read; zero: never
+	NoStages  bool      // this Jenkins cannot tell stages
+}
+
+// Evidence is the outcome of a thorough search for one run.
+type Evidence struct {
+	At        time.Time
+	Session   string
+	Exists    bool
+	NextBuild int64
+	Items     []EngineItem
+	Builds    []EngineBuild
+}
+
+// EngineItem is a queue item.
+type EngineItem struct {
+	ID      int64
+	Why     string
+	Attempt int32
+}
+
+// EngineBuild is a build.
+type EngineBuild struct {
+	Number   int64
+	QueueID  int64
+	Building bool
+	// Result is how it ended: Succeeded, Failed or Aborted; Raw is Jenkins' word.
+	Result v1alpha1.Phase
+	Raw    string
+	URL    string
+}
+
+// Agent is how the agent pod stands.
+type Agent struct {
+	Namespace, Name, Node string
+	Ready                 bool // every container runs
+	Deleting              bool
+	// Trouble says why it does not start, or why it died; "" when nothing is known.
+	Trouble string
+	Dead    bool // it failed, was evicted, or a container died
+}
+
+// Next decides what follows. It is pure, may be called at any time and any number of
+// times, and never goes back:
+//
+//	            ┌──────────── Queued ─────────────┐ superseded, stopped:
+//	            │ quota, pipeline, held back      ├──────────────────────────▶ Aborted
+//	            └─┬───────────────────────────────┘ invalid: ───────────────▶ Failed
+//	   admitted:  │ DoInitialize                     nothing to run: ────────▶ Succeeded
+//	              ▼
+//	            Pending
+//	              │ intent recorded ◀───────────────────────────────┐
+//	              ▼                                                 │ refused; or nothing
+//	mine and fresh? ──no──▶ wait, DoFind ──no evidence──────────────┤ after resendAfter;
+//	              │ DoProvision, DoStart         │ evidence         │ or lost in a crash
+//	              ▼                              ▼                  │ (attempt + 1)
+//	          in Jenkins' queue ──left it, no build──▶ DoFind ──────┘
+//	              │ build                        └─ cancelled by somebody ──▶ Aborted
+//	              ▼
+//	          waiting for the agent ──AgentTimeout──▶ ladder ───────────────▶ Failed
+//	              │ first stage
+//	              ▼
+//	            Running ⇄ Paused ──stop, superseded, timeout──▶ ladder ─────▶ Aborted, Failed
+//	              │ build over          build or job gone for lostTime ─────▶ Failed
+//	              ▼
+//	            Succeeded | Failed | Aborted ── DoRelease
+//
+// The ladder is Stop, Term, Kill, then the pod is deleted. No terminal phase follows from
+// a Jenkins that cannot be reached.
+func Next(o Observed, now time.Time) Plan {
+	d := &decision{Observed: o, now: now}
+	d.plan.Status = *o.Execution.Status.DeepCopy()
+	d.status = &d.plan.Status
+	d.status.ObservedGeneration = o.Execution.Generation
+	switch {
+	case Ended(d.status.Phase):
+		d.release()
+	case d.status.Engine == nil || d.status.Phase == "" || d.status.Phase == v1alpha1.PhaseQueued:
+		d.queued()
+	case d.status.Engine.Build == 0:
+		d.trigger()
+	default:
+		d.follow()
+	}
+	d.conditions()
+	return d.plan
+}
+
+// decision is one call of Next.
+type decision struct {
+	Observed
+	now    time.Time
+	plan   Plan
+	status *v1alpha1.PipelineExecutionStatus
+}
+
+func (d *decision) do(v Verb, target int64) {
+	d.plan.Verb, d.plan.Target = v, target
+}
+
+// again asks for another decision after t at the latest.
+func (d *decision) again(t time.Duration) {
+	t = max(t, time.Millisecond)
+	if d.plan.After == 0 || t < d.plan.After {
+		d.plan.After = t
+	}
+}
+
+func (d *decision) say(phase v1alpha1.Phase, reason, message string) {
+	d.status.Phase, d.status.Reason, d.status.Message = phase, reason, clip(message, 2048)
+}
+
+// stopWish is the reason for which the run is to end, "" when it is not.
+func (d *decision) stopWish() (reason, message string) {
+	e := d.status.Engine
+	switch {
+	case e != nil && e.StopReason != "": // what was begun is not renamed
+		return e.StopReason, d.stopMessage(e.StopReason)
+	case d.Execution.Spec.Control == v1alpha1.ControlStop:
+		return v1alpha1.ReasonStopped, d.stopMessage(v1alpha1.ReasonStopped)
+	case d.Admission.SupersededBy != "":
+		return v1alpha1.ReasonSuperseded, d.stopMessage(v1alpha1.ReasonSuperseded)
+	}
+	return "", ""
+}
+
+func (d *decision) stopMessage(reason string) string {
+	switch {
+	case reason == v1alpha1.ReasonSuperseded && d.Admission.SupersededBy != "":
+		return "replaced by the newer run " + d.Admission.SupersededBy
+	case reason == v1alpha1.ReasonSuperseded:
+		return "replaced by a newer run of the same branch"
+	case reason == v1alpha1.ReasonStopped:
+		return "stopped by spec.control"
+	case reason == v1alpha1.ReasonTimeout:
+		return d.timeoutMessage()
+	}
+	return firstNonEmpty(d.Execution.Status.Message, "the agent was not ready in time") // as the ladder was begun with
+}
+
+// queued decides about a run that holds no slot.
+func (d *decision) queued() {
+	if reason, message := d.stopWish(); reason != "" {
+		d.finish(v1alpha1.PhaseAborted, reason, message+" before it started")
+		return
+	}
+	if init := d.Memory.Initialized; init != nil && init.Failure != nil {
+		f := init.Failure
+		if f.Terminal {
+			d.finish(v1alpha1.PhaseFailed, f.Reason, f.Message)
+			return
+		}
+		if wait := f.Until.Sub(d.now); wait > 0 {
+			d.status.Queue = nil
+			d.say(v1alpha1.PhaseQueued, f.Reason, f.Message)
+			d.again(wait)
+			return
+		}
+	}
+	a := d.Admission
+	switch {
+	case !a.Admitted && d.Execution.Spec.Control == v1alpha1.ControlPause:
+		d.status.Queue = nil
+		d.say(v1alpha1.PhaseQueued, v1alpha1.ReasonPaused, "paused by spec.control before it started")
+	case !a.Admitted && a.Reason == "": // not judged yet
+		if d.status.Phase == "" {
+			d.say(v1alpha1.PhaseQueued, v1alpha1.ReasonWaitingForQuota, "")
+		}
+	case !a.Admitted:
+		d.wait(a)
+	case d.Memory.Initialized == nil || d.Memory.Initialized.Failure != nil:
+		d.status.Queue = nil
+		if f := d.Memory.Initialized; f == nil {
+			d.say(v1alpha1.PhaseQueued, v1alpha1.ReasonFetchingConfig, "reading the config")
+		}
+		d.do(DoInitialize, 0)
+	default:
+		d.admit(*d.Memory.Initialized)
+	}
+}
+
+// wait shows the place in the queue: exactly for the first few, and for the others only
+// when it changed much, or every start would be a write for each of them.
+func (d *decision) wait(a Admission) {
+	old := d.status.Queue
+	position := int32(a.Position)
+	if old != nil && old.Reason == a.Reason && position > 5 && old.Position >= position && old.Position-position < position/4 {
+		return
+	}
+	d.status.Queue = &v1alpha1.QueueStatus{Position: position, Reason: a.Reason}
+	d.say(v1alpha1.PhaseQueued, a.Reason, a.Message)
+}
+
+func (d *decision) admit(init Initialized) {
+	d.status.Queue = nil
+	d.status.Stages = init.Stages
+	if init.Nothing {
+		d.finish(v1alpha1.PhaseSucceeded, v1alpha1.ReasonNothingToRun, "no stage has anything to do: every `when` says no")
+		return
+	}
+	d.status.Engine = &v1alpha1.EngineStatus{Kind: "Jenkins", Job: d.Job, Attempt: 1}
+	d.say(v1alpha1.PhasePending, v1alpha1.ReasonStarting, "admitted")
+	d.intend()
+}
+
+// intend records that the build is about to be triggered. It is written before the
+// request is sent, so a controller that finds it knows to look for a build.
+func (d *decision) intend() {
+	d.status.Engine.IntentAt = microStamp(d.now)
+	d.again(time.Millisecond)
+}
+
+// release lets go of a run that has ended.
+func (d *decision) release() {
+	if d.Agent != nil && !d.Agent.Deleting && d.Memory.AgentDeleted.IsZero() {
+		// Jenkins deletes its pods itself when it can: give it the time.
+		if wait := d.status.FinishedAt.Add(lostTime).Sub(d.now); wait > 0 && d.killed() == "" {
+			d.again(wait)
+			return
+		}
+		d.do(DoDeleteAgent, 0)
+		return
+	}
+	d.do(DoRelease, 0)
+}
+
+// killed is the rung at which pods are left behind.
+func (d *decision) killed() string {
+	if e := d.status.Engine; e != nil && (e.StopStage == string(DoKill) || e.StopStage == string(DoTerm)) {
+		return e.StopStage
+	}
+	return ""
+}

@@ -1,0 +1,201 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+// follow decides about a run whose build is known.
+func (d *decision) follow() {
+	if d.Engine.At.IsZero() || d.Engine.Down != "" {
+		if !d.shout() && d.status.Reason == "" {
+			d.say(d.status.Phase, v1alpha1.ReasonInEngineQueue, "looking at the build")
+		}
+		return
+	}
+	if d.duplicate() {
+		return
+	}
+	b, ok := d.build()
+	if !ok {
+		d.lost()
+		return
+	}
+	d.status.Engine.URL = firstNonEmpty(b.URL, d.status.Engine.URL)
+	d.noteAgent()
+	if !b.Building {
+		d.over(b)
+		return
+	}
+	d.status.Stages = Observe(d.status.Stages, d.Engine.Stages, "", d.now)
+	if !d.begun() {
+		d.awaitAgent()
+	} else {
+		d.run()
+	}
+	d.stop()
+	if d.plan.Verb == DoNothing {
+		d.pause()
+	}
+}
+
+func (d *decision) build() (EngineBuild, bool) {
+	for _, b := range d.Engine.Builds {
+		if b.Number == d.status.Engine.Build {
+			return b, true
+		}
+	}
+	return EngineBuild{}, false
+}
+
+// duplicate removes what a trigger left behind that arrived twice.
+func (d *decision) duplicate() bool {
+	for _, it := range d.Engine.Items {
+		if it.ID != d.status.Engine.QueueID && it.ID != d.Memory.Cancelled {
+			d.do(DoCancelQueue, it.ID)
+			return true
+		}
+	}
+	for _, b := range d.Engine.Builds {
+		if b.Number > d.status.Engine.Build && b.Building {
+			d.do(DoKill, b.Number)
+			return true
+		}
+	}
+	return false
+}
+
+// lost decides about a build that Jenkins does not show any more.
+func (d *decision) lost() {
+	ev, ok := d.missing(lostTime)
+	if !ok {
+		return
+	}
+	for _, b := range ev.Builds {
+		if b.Number == d.status.Engine.Build {
+			return // the next look will show it
+		}
+	}
+	message := fmt.Sprintf("Jenkins has no record of build %d any more", d.status.Engine.Build)
+	if !ev.Exists {
+		message = fmt.Sprintf("Jenkins has no job %s any more", d.status.Engine.Job)
+	}
+	d.closeStages(v1alpha1.PhaseFailed)
+	d.finish(v1alpha1.PhaseFailed, v1alpha1.ReasonEngineLost, message)
+}
+
+// noteAgent records where the steps run. Where a run was is kept when its pod is gone.
+func (d *decision) noteAgent() {
+	a := d.Agent
+	if a == nil || a.Name == "" {
+		return
+	}
+	if old := d.status.Agent; old != nil && old.Pod != a.Name && (a.Deleting || a.Dead) {
+		return
+	}
+	d.status.Agent = &v1alpha1.AgentStatus{Namespace: a.Namespace, Pod: a.Name, Node: a.Node}
+}
+
+// begun tells whether steps have run. Where Jenkins cannot tell stages, the agent does.
+func (d *decision) begun() bool {
+	if d.status.StartedAt != nil {
+		return true
+	}
+	for _, s := range d.Engine.Stages {
+		if s.Phase != v1alpha1.PhasePending {
+			return true
+		}
+	}
+	return d.Engine.NoStages && d.Agent != nil && d.Agent.Ready && d.Engine.Waiting == ""
+}
+
+func (d *decision) awaitAgent() {
+	message := "the agent pod is not there yet"
+	if d.Engine.Waiting != "" {
+		message += ": Jenkins: " + d.Engine.Waiting
+	}
+	if a := d.Agent; a != nil {
+		message = fmt.Sprintf("agent pod %s is not ready", a.Name)
+		switch {
+		case a.Ready:
+			message = fmt.Sprintf("agent pod %s is ready and joins Jenkins", a.Name)
+		case a.Trouble != "":
+			message += ": " + a.Trouble
+		}
+	}
+	if d.Engine.QuietingDown {
+		message = "Jenkins is preparing to shut down; " + message
+	}
+	d.say(v1alpha1.PhasePending, v1alpha1.ReasonWaitingForAgent, message)
+}
+
+func (d *decision) run() {
+	if d.status.StartedAt == nil {
+		d.status.StartedAt = Stamp(d.startTime())
+	}
+	paused, question := false, ""
+	running := ""
+	for i := range d.status.Stages {
+		st := &d.status.Stages[i]
+		switch st.Phase {
+		case v1alpha1.PhasePaused:
+			paused, question = true, st.Name
+		case v1alpha1.PhaseRunning:
+			running = st.Name
+		}
+	}
+	switch {
+	case d.Memory.Paused:
+		d.plan.Held = true
+		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonPaused, "paused by spec.control; a script that runs is not interrupted")
+	case paused && running == "":
+		d.plan.Held = true
+		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonWaitingForApproval, fmt.Sprintf("stage %q asks for an approval", question))
+	case d.Engine.QuietingDown:
+		d.plan.Held = true
+		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "Jenkins is preparing to shut down: the run goes on after that")
+	case d.Memory.PauseError != "" && d.Execution.Spec.Control == v1alpha1.ControlPause:
+		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "cannot be paused: "+d.Memory.PauseError)
+	case running != "":
+		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, fmt.Sprintf("stage %q runs", running))
+	default:
+		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "the agent runs")
+	}
+}
+
+// startTime is when the first stage began, as far as Jenkins' clock can be believed.
+func (d *decision) startTime() time.Time {
+	for _, s := range d.Engine.Stages {
+		if s.Start.IsZero() || s.Phase == v1alpha1.PhasePending {
+			continue
+		}
+		if skew := d.now.Sub(s.Start); skew >= 0 && skew < time.Minute {
+			return s.Start
+		}
+		break
+	}
+	return d.now
+}
+
+// pause makes the build do what spec.control says, between two steps.
+func (d *decision) pause() {
+	if d.status.StartedAt == nil {
+		return
+	}
+	want := d.Execution.Spec.Control == v1alpha1.ControlPause
+	was := d.Memory.Paused || d.Execution.Status.Phase == v1alpha1.PhasePaused && d.Execution.Status.Reason == v1alpha1.ReasonPaused
+	if want == was && d.Memory.Paused == want {
+		return
+	}
+	if wait := d.Memory.PauseTried.Add(lostTime).Sub(d.now); d.Memory.PauseError != "" && wait > 0 {
+		d.again(wait)
+		return
+	}
+	if want {
+		d.do(DoPause, d.status.Engine.Build)
+	} else {
+		d.do(DoResume, d.status.Engine.Build)
+	}
+}

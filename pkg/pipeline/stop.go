@@ -1,0 +1,126 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+// rungTime is how long a rung of the stop ladder is given: Jenkins' own screen offers
+// the next one after 15 s.
+const rungTime = 15 * time.Second
+
+// stop ends a build that is to end: because somebody wishes it, or since it took too
+// long. Each rung is repeated by the next look if its request was lost.
+//
+//	Stop ──15 s──▶ Term ──15 s──▶ Kill ──15 s──▶ the pod is deleted, Kill again
+func (d *decision) stop() {
+	reason, message := d.stopWish()
+	if reason == "" {
+		if reason, message = d.tooLong(); reason == "" {
+			return
+		}
+	}
+	e := d.status.Engine
+	d.beginStop(reason)
+	phase := d.status.Phase
+	d.say(phase, v1alpha1.ReasonStopping, message)
+	since := d.now.Sub(e.StopRequestedAt.Time)
+	next := rungAfter(Verb(e.StopStage), since)
+	if next == Verb(e.StopStage) && !d.Memory.Stop.IsZero() {
+		if wait := d.Memory.Stop.Add(rungTime).Sub(d.now); wait > 0 {
+			d.again(wait)
+			return
+		}
+		if next == DoKill && d.Agent != nil && !d.Agent.Deleting && d.Memory.AgentDeleted.IsZero() {
+			d.do(DoDeleteAgent, 0)
+			d.again(glance)
+			return
+		}
+	}
+	e.StopStage = string(next)
+	d.do(next, e.Build)
+	d.again(rungTime)
+}
+
+// rungAfter is the rung that is due; it never goes down again.
+func rungAfter(last Verb, since time.Duration) Verb {
+	switch {
+	case last == DoKill, last == DoTerm && since >= 2*rungTime:
+		return DoKill
+	case last == DoTerm, last == DoStop && since >= rungTime:
+		return DoTerm
+	default:
+		return DoStop
+	}
+}
+
+func (d *decision) beginStop(reason string) {
+	e := d.status.Engine
+	if e.StopReason == "" {
+		e.StopReason = reason
+	}
+	if e.StopRequestedAt == nil {
+		e.StopRequestedAt = microStamp(d.now)
+	}
+}
+
+// tooLong tells whether a timeout has passed. The clocks stand still while a run is
+// paused or Jenkins starts nothing.
+func (d *decision) tooLong() (reason, message string) {
+	init := d.Memory.Initialized
+	if init == nil || d.plan.Held {
+		return "", ""
+	}
+	if d.status.StartedAt != nil {
+		limit := d.timeout()
+		if limit <= 0 {
+			return "", ""
+		}
+		if left := limit + timeoutGrace - d.ran(); left > 0 {
+			d.again(left)
+			return "", ""
+		}
+		return v1alpha1.ReasonTimeout, d.timeoutMessage()
+	}
+	if init.AgentTimeout <= 0 {
+		return "", ""
+	}
+	if d.Engine.QuietingDown {
+		d.plan.Held = true
+		return "", ""
+	}
+	waiting := meta.FindStatusCondition(d.status.Conditions, v1alpha1.ConditionProvisioned)
+	if waiting == nil || waiting.Reason != v1alpha1.ReasonWaitingForAgent {
+		d.again(init.AgentTimeout) // it begins to wait with this look
+		return "", ""
+	}
+	left := init.AgentTimeout + d.Memory.HeldFor - d.now.Sub(waiting.LastTransitionTime.Time)
+	if left > 0 {
+		d.again(left)
+		return "", ""
+	}
+	return v1alpha1.ReasonAgentTimeout, fmt.Sprintf("the agent was not ready within %s: %s", init.AgentTimeout, d.status.Message)
+}
+
+func (d *decision) timeout() time.Duration {
+	if d.Memory.Initialized == nil {
+		return 0
+	}
+	return d.Memory.Initialized.Timeout
+}
+
+// ran is how long the run has run, without the time that it was held.
+func (d *decision) ran() time.Duration {
+	if d.status.StartedAt == nil {
+		return 0
+	}
+	return d.now.Sub(d.status.StartedAt.Time) - d.Memory.HeldFor
+}
+
+func (d *decision) timeoutMessage() string {
+	return fmt.Sprintf("the run took longer than its timeout of %s", d.timeout())
+}
