@@ -21,7 +21,7 @@ type LogRead struct {
 	Next  LogPosition // where to go on, also after an error
 	Bytes int64       // of text written
 	More  bool        // the build still runs or Jenkins has more: read again, after a second or so
-	Reset bool        // the log is shorter than Offset: it was delivered again from its beginning
+	Reset bool        // the log is shorter than the position, as after a crash: nothing was written, Next is its beginning
 }
 
 // Log writes the text of a build's log from a position on to w, as much as there is, in memory that does not grow with it. Markup
@@ -62,16 +62,16 @@ func (c *Client) readLog(ctx context.Context, ref JobRef, number int, from LogPo
 		}
 		return read, k.malformed(ans, errNotJenkins)
 	}
-	skip := from.Skip
 	more := resp.Header.Get("X-More-Data") == "true"
 	if size == 0 && more {
 		return read, nil // not there yet, or not again yet after a restart
 	}
-	if size < from.Offset { // then Jenkins has started over at 0
-		read.Reset, skip = true, 0
-		read.Next = LogPosition{}
+	reset := LogRead{More: true, Reset: true}
+	if size < from.Offset {
+		// Jenkins has started over at 0. Only the caller knows what to do with text that it has seen.
+		return reset, nil
 	}
-	text := &textWriter{w: w, skip: skip}
+	text := &textWriter{w: w, skip: from.Skip}
 	buf := make([]byte, 32<<10)
 	for {
 		n, rerr := resp.Body.Read(buf)
@@ -84,12 +84,11 @@ func (c *Client) readLog(ctx context.Context, ref JobRef, number int, from LogPo
 		}
 		read.Bytes = text.written
 		read.Next.Skip = from.Skip + text.written
-		if read.Reset {
-			read.Next.Skip = text.written
-		}
 		switch {
 		case err != nil:
 			return read, fmt.Errorf("write log: %w", err)
+		case rerr == io.EOF && text.skip > 0:
+			return reset, nil // it grew beyond Offset again, but not to where an answer had broken off
 		case rerr == io.EOF:
 			read.Next = LogPosition{Offset: size}
 			read.More = more
