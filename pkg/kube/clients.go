@@ -97,6 +97,11 @@ func (c *Clients) Pods(ns string) Resource[*corev1.Pod, *corev1.PodList] {
 	return newResource(c, c.core, "pods", ns, &corev1.Pod{}, &corev1.PodList{})
 }
 
+// ServiceAccounts is a client of ServiceAccount objects.
+func (c *Clients) ServiceAccounts(ns string) Resource[*corev1.ServiceAccount, *corev1.ServiceAccountList] {
+	return newResource(c, c.core, "serviceaccounts", ns, &corev1.ServiceAccount{}, &corev1.ServiceAccountList{})
+}
+
 // Namespaces is a client of Namespace objects.
 func (c *Clients) Namespaces() Resource[*corev1.Namespace, *corev1.NamespaceList] {
 	return newResource(c, c.core, "namespaces", "", &corev1.Namespace{}, &corev1.NamespaceList{})

@@ -17,7 +17,7 @@ func NewScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	metav1.AddToGroupVersion(s, corev1.SchemeGroupVersion)
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme,
+		corev1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme, metav1.AddMetaToScheme,
 	} {
 		utilruntime.Must(add(s)) // the same three every time: it can only fail in development
 	}
