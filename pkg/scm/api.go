@@ -210,6 +210,9 @@ const emptyBlob = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 func (h *apiHost) repositoryExists(ctx context.Context, what string) error {
 	_, res, err := h.client.Repositories.Find(ctx, h.slug)
+	if res != nil && res.Status == http.StatusOK {
+		err = nil // Bitbucket Server's driver goes on to ask for more, which an empty repository lacks
+	}
 	if err := h.check(what, res, err); err != nil {
 		if IsNotFound(err) {
 			return notFound(MissingRepository, "%s: %s has no such repository, or does not show it to this credential", what, h.typ)

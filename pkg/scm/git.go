@@ -156,9 +156,10 @@ func (h *gitHost) file(ctx context.Context, commit string, paths []string) (stri
 			return h.fileFrom(ctx, what, want, paths, []plumbing.Hash{want}, 1)
 		})
 	} else {
+		tips := h.tips()
 		for _, depth := range []int{50, 0} {
 			steps = append(steps, func() (string, string, error) {
-				return h.fileFrom(ctx, what, want, paths, h.tips(), depth)
+				return h.fileFrom(ctx, what, want, paths, tips, depth)
 			})
 		}
 	}
