@@ -74,9 +74,13 @@ func (r *reviewer) review(ctx context.Context, token string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	// By hand, since the typed client of this group brings all other groups with it.
-	answer, err := r.api.Post().AbsPath("/apis/authentication.k8s.io/v1/tokenreviews").
+	result := r.api.Post().AbsPath("/apis/authentication.k8s.io/v1/tokenreviews").
 		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
-		Body(body).Do(ctx).Raw()
+		Body(body).Do(ctx)
+	if err := result.Error(); err != nil { // Raw's says less
+		return "", fmt.Errorf("review token: %w", err)
+	}
+	answer, err := result.Raw()
 	if err != nil {
 		return "", fmt.Errorf("review token: %w", err)
 	}
