@@ -52,7 +52,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.config) || (has(self.config) && self.config == oldSelf.config)",message="config is immutable once filled"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.source) || has(self.source)",message="source is immutable"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.control) || oldSelf.control != 'Stop' || (has(self.control) && self.control == 'Stop')",message="control cannot change after Stop; use 'kubectl pipeline rerun'"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && size(self.approvals) >= size(oldSelf.approvals))",message="approvals can only be added"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && size(self.approvals) >= size(oldSelf.approvals) && oldSelf.approvals.all(a, a in self.approvals))",message="approvals can only be added"
 type PipelineExecutionSpec struct {
 	// pipelineRef names the Pipeline that this is a run of.
 	PipelineRef LocalReference `json:"pipelineRef"`
@@ -91,7 +91,11 @@ type PipelineExecutionSpec struct {
 // Source says what is built.
 // +kubebuilder:validation:XValidation:rule="self.repositoryURL == oldSelf.repositoryURL",message="source.repositoryURL is immutable"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.commit) || (has(self.commit) && self.commit == oldSelf.commit)",message="source.commit is immutable once known"
-// +kubebuilder:validation:XValidation:rule="has(self.ref) == has(oldSelf.ref) && (!has(self.ref) || self.ref == oldSelf.ref)",message="source.ref is immutable"
+// +kubebuilder:validation:XValidation:rule="(!has(oldSelf.ref) || (has(self.ref) && self.ref == oldSelf.ref))",message="source.ref is immutable once known"
+// +kubebuilder:validation:XValidation:rule="(!has(oldSelf.branch) || (has(self.branch) && self.branch == oldSelf.branch)) && (!has(oldSelf.tag) || (has(self.tag) && self.tag == oldSelf.tag)) && (!has(oldSelf.baseBranch) || (has(self.baseBranch) && self.baseBranch == oldSelf.baseBranch))",message="source.branch, tag and baseBranch are immutable once known"
+// +kubebuilder:validation:XValidation:rule="(!has(oldSelf.message) || (has(self.message) && self.message == oldSelf.message)) && (!has(oldSelf.author) || (has(self.author) && self.author == oldSelf.author)) && (!has(oldSelf.htmlURL) || (has(self.htmlURL) && self.htmlURL == oldSelf.htmlURL))",message="source.message, author and htmlURL are immutable once known"
+// +kubebuilder:validation:XValidation:rule="has(self.pullRequest) == has(oldSelf.pullRequest) && (!has(self.pullRequest) || self.pullRequest == oldSelf.pullRequest)",message="source.pullRequest is immutable"
+// +kubebuilder:validation:XValidation:rule="(!has(oldSelf.paths) || (has(self.paths) && self.paths == oldSelf.paths)) && has(self.pathsComplete) == has(oldSelf.pathsComplete) && (!has(self.pathsComplete) || self.pathsComplete == oldSelf.pathsComplete)",message="source.paths are immutable once known"
 type Source struct {
 	// repositoryURL is the address to clone from.
 	// +kubebuilder:validation:MinLength=1

@@ -85,7 +85,7 @@ type ExecutorSpec struct {
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 	// podOverrides is merged over the agent pod as a strategic merge patch, last.
 	// +kubebuilder:pruning:PreserveUnknownFields
-	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
 	// +optional
 	PodOverrides *runtime.RawExtension `json:"podOverrides,omitempty"`
 }
