@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -93,5 +93,76 @@ func (e *CompileError) Unwrap() error { return e.Err }
 
 // Compile makes a run ready for Jenkins. The same input gives the same bytes. Its error is always a *CompileError.
 func Compile(in CompileInput) (*Compiled, error) {
-	return nil, &CompileError{Reason: v1alpha1.ReasonInvalidConfig, Err: errors.New("compile is being written")}
+	if in.Namespace == "" {
+		in.Namespace = executorNamespace(in)
+	}
+	p, err := newPlan(in)
+	if err != nil {
+		return nil, err
+	}
+	out := &Compiled{Stages: p.statuses(), Secrets: p.plan.secrets, Timeout: runTimeout(in), AgentTimeout: agentTimeout(in.Setting)}
+	if len(p.plan.containers.list) == 0 {
+		out.Nothing, out.Secrets = true, nil
+		return out, nil
+	}
+	if out.Pod, err = p.agentPod(out.Timeout, out.AgentTimeout); err != nil {
+		return nil, invalidConfig(err)
+	}
+	yaml, err := podYAML(out.Pod)
+	if err != nil {
+		return nil, invalidConfig(err)
+	}
+	if r, bad := unrepresentable(yaml); bad {
+		return nil, invalidConfig(fmt.Errorf("the agent pod: character %U cannot be passed on", r))
+	}
+	out.Jenkinsfile = p.jenkinsfile(yaml, out.Timeout, out.AgentTimeout)
+	return out, nil
+}
+
+// statuses is the run's first status.
+func (p *planner) statuses() []v1alpha1.StageStatus {
+	phase := func(skip string) v1alpha1.Phase {
+		if skip != "" {
+			return v1alpha1.PhaseSkipped
+		}
+		return v1alpha1.PhasePending
+	}
+	out := make([]v1alpha1.StageStatus, 0, len(p.plan.stages))
+	for _, s := range p.plan.stages {
+		status := v1alpha1.StageStatus{Name: s.name, Phase: phase(s.skip), Message: s.skip}
+		for _, step := range s.steps {
+			ss := v1alpha1.StepStatus{Name: step.name, Type: string(step.typ), Phase: phase(step.skip), Message: step.skip}
+			if step.skip == "" && step.cacheOff {
+				ss.Cache = v1alpha1.CacheOff
+			}
+			status.Steps = append(status.Steps, ss)
+		}
+		out = append(out, status)
+	}
+	return out
+}
+
+func executorNamespace(in CompileInput) string {
+	if in.Setting != nil && in.Setting.Spec.Executor.Namespace != "" {
+		return in.Setting.Spec.Executor.Namespace
+	}
+	return v1alpha1.ProjectNames{Namespace: in.Execution.Namespace}.ExecutorNamespace()
+}
+
+// runTimeout: the Pipeline's wins over the config file's, since whoever owns the cluster's time owns the Pipeline.
+func runTimeout(in CompileInput) time.Duration {
+	if t := in.Pipeline.Spec.Timeout; t != nil && t.Duration >= time.Second {
+		return t.Round(time.Second)
+	}
+	if in.Config.Timeout >= time.Second {
+		return in.Config.Timeout
+	}
+	return DefaultTimeout
+}
+
+func agentTimeout(setting *v1alpha1.PipelineSetting) time.Duration {
+	if setting != nil && setting.Spec.Executor.AgentTimeout != nil && setting.Spec.Executor.AgentTimeout.Duration >= time.Second {
+		return setting.Spec.Executor.AgentTimeout.Round(time.Second)
+	}
+	return DefaultAgentTimeout
 }

@@ -121,8 +121,8 @@ func (d *decoder) stringValue(n *yaml.Node, v reflect.Value, path string) {
 	}
 	// the text as it is written: `tag: 1.10` is not 1.1, and `switch: yes` is not true
 	text := n.Value
-	if strings.ContainsRune(text, 0) {
-		d.failf(n, path, "a NUL character cannot reach a shell, a variable or a name")
+	if r, bad := unrepresentable(text); bad {
+		d.failf(n, path, "character %U cannot reach a shell, a variable or a name", r)
 		return
 	}
 	if allowed := enumOf(v.Type()); allowed != nil {
@@ -278,8 +278,8 @@ func (d *decoder) entries(n *yaml.Node, path string, depth int) []entry {
 			d.failf(key, join(path, key.Value), "the key is here twice; first in line %d", first.Line)
 			continue
 		}
-		if strings.ContainsRune(key.Value, 0) {
-			d.failf(key, path, "a NUL character cannot be in a name")
+		if r, bad := unrepresentable(key.Value); bad {
+			d.failf(key, path, "character %U cannot be in a name", r)
 			continue
 		}
 		seen[key.Value] = key

@@ -117,8 +117,8 @@ func parameterType(spec v1alpha1.ParameterSpec) v1alpha1.ParameterType {
 
 // checkParameter returns the value in its normal form, or says what was wanted.
 func checkParameter(spec v1alpha1.ParameterSpec, value string) (string, *v1alpha1.SecretKeyReference, error) {
-	if strings.ContainsRune(value, 0) {
-		return "", nil, errors.New("a NUL character cannot be in an environment variable")
+	if r, bad := unrepresentable(value); bad {
+		return "", nil, fmt.Errorf("character %U cannot be in a variable", r)
 	}
 	if t := parameterType(spec); len(spec.Choices) > 0 && t != v1alpha1.ParameterSecret && !slices.Contains(spec.Choices, value) {
 		return "", nil, fmt.Errorf("want one of [%s], got %q", strings.Join(spec.Choices, ", "), value)

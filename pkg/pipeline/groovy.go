@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxLiteral is how many characters of source one literal has: a string constant of a class file has at most 65,535 bytes, and a
+// line that nobody can scroll helps nobody.
+const maxLiteral = 8000
+
+// groovyString writes a text as a Groovy expression whose value is that text, character for character.
+//
+// Only single-quoted literals are used, since nothing is interpolated in them. Groovy decodes \uXXXX in the whole source before it
+// looks for tokens (JLS 3.3), which gives two rules: a quote, a backslash and a line end are never written as \u escapes, and a
+// backslash that is followed by a u, written or escaped, ends its literal; the rest is concatenated.
+func groovyString(s string) string {
+	var b strings.Builder
+	length := 0 // of the open literal
+	split := func() {
+		b.WriteString("' +\n'")
+		length = 0
+	}
+	b.WriteByte('\'')
+	backslash := false
+	for _, r := range s {
+		piece := groovyEscape(r)
+		if length+len(piece) > maxLiteral || backslash && (r == 'u' || strings.HasPrefix(piece, `\u`)) {
+			split()
+		}
+		b.WriteString(piece)
+		length += len(piece)
+		backslash = r == '\\'
+	}
+	b.WriteByte('\'')
+	return b.String()
+}
+
+func groovyEscape(r rune) string {
+	switch r {
+	case '\\':
+		return `\\`
+	case '\'':
+		return `\'`
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	case '\b':
+		return `\b`
+	case '\f':
+		return `\f`
+	}
+	if r >= ' ' && r <= '~' {
+		return string(r)
+	}
+	if r >= 0x10000 {
+		high, low := utf16.EncodeRune(r)
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}
+
+// unrepresentable says whether a text has a character that cannot reach a shell: NUL ends a C string, and the lexer of Groovy 2.4,
+// which Jenkins uses, takes U+FFFF for the end of the file, escaped or not.
+func unrepresentable(s string) (rune, bool) {
+	if !utf8.ValidString(s) {
+		return utf8.RuneError, true
+	}
+	for _, r := range s {
+		if r == 0 || r == 0xFFFF {
+			return r, true
+		}
+	}
+	return 0, false
+}
+
+// groovyWriter writes nested blocks with two spaces for each level.
+type groovyWriter struct {
+	b     strings.Builder
+	depth int
+}
+
+func (w *groovyWriter) line(s string) {
+	indent := strings.Repeat("  ", w.depth)
+	w.b.WriteString(indent)
+	// only the expression's own line ends are in s: those of texts are escaped
+	w.b.WriteString(strings.ReplaceAll(s, "\n", "\n"+indent+"  "))
+	w.b.WriteByte('\n')
+}
+
+// block writes head, a brace, what body writes, and the closing brace.
+func (w *groovyWriter) block(head string, body func()) {
+	w.line(head + " {")
+	w.depth++
+	body()
+	w.depth--
+	w.line("}")
+}
+
+// blockIf writes the block around body, or body alone.
+func (w *groovyWriter) blockIf(wanted bool, head string, body func()) {
+	if wanted {
+		w.block(head, body)
+		return
+	}
+	body()
+}
+
+func call(name string, args ...string) string { return name + "(" + strings.Join(args, ", ") + ")" }
+
+func named(name, value string) string { return name + ": " + value }
+
+func groovyList(items []string) string {
+	literals := make([]string, len(items))
+	for i, s := range items {
+		literals[i] = groovyString(s)
+	}
+	return "[" + strings.Join(literals, ", ") + "]"
+}
+
+func groovyInt[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
