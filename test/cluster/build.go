@@ -26,7 +26,7 @@ const AssetsEnv = "KUBEBUILDER_ASSETS"
 const modulePath = "github.com/kubectl-pipeline/kubectl-pipeline"
 
 // programs are the names that the parts binary answers to.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kwok", "kwok-stages"}
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kwok", "kwok-stages", "simulated-kubelet"}
 
 // assets is where everything that a cluster runs lies.
 type assets struct {
@@ -93,8 +93,11 @@ func buildParts(ctx context.Context, c *cache, root string) (string, error) {
 	minor, _, _ = strings.Cut(minor, ".")
 	ldflags := fmt.Sprintf("-s -w -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s -X %s.gitTreeState=clean -X %s.gitCommit=unknown",
 		v, KubernetesVersion, v, major, v, minor, v, v)
-	key, err := hashOf(append(slices.Clone(programs), ldflags),
-		filepath.Join(source, "main.go"), filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum"))
+	files, err := filepath.Glob(filepath.Join(source, "*.go"))
+	if err != nil {
+		return "", err
+	}
+	key, err := hashOf(append(slices.Clone(programs), ldflags), append(files, filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum"))...)
 	if err != nil {
 		return "", fmt.Errorf("hash the parts: %w", err)
 	}

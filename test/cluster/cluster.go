@@ -34,10 +34,10 @@ type Cluster struct {
 	spawner  *spawner
 	janitor  *janitor
 
-	mu       sync.Mutex
-	programs map[string]*process // by name, the ones that ought to run
-	kwok     sync.Once
-	kwokErr  error
+	mu            sync.Mutex
+	programs      map[string]*process // by name, the ones that ought to run
+	simulation    sync.Once
+	simulationErr error
 
 	stop    sync.Once
 	stopErr error
@@ -104,11 +104,11 @@ func (c *Cluster) prepare() error {
 	if c.janitor, err = startJanitor(c.assets.helper, c.dir, c.ownDir); err != nil {
 		return err
 	}
-	ports, err := freePorts(4)
+	ports, err := freePorts(5)
 	if err != nil {
 		return err
 	}
-	c.net = addresses{host: "127.0.0.1", api: ports[0], etcd: ports[1], etcdPeer: ports[2], kubelet: ports[3]}
+	c.net = addresses{host: "127.0.0.1", api: ports[0], etcd: ports[1], etcdPeer: ports[2], kubelet: ports[3], kwok: ports[4]}
 	if err := c.writeCredentials(); err != nil {
 		return fmt.Errorf("make credentials: %w", err)
 	}

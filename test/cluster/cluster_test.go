@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestSimulatedNodes(t *testing.T) {
 	})
 	t.Run("exec runs the command on this machine", func(t *testing.T) {
 		out, err := execIn(t, c, pod, "sh", "-c", "pwd; cat >&1; exit 3")
-		if want := c.SimulatedWorkDir() + "\ninput"; out != want {
+		if want := filepath.Join(c.SimulatedPodDir("default", "p"), "c") + "\ninput"; out != want {
 			t.Errorf("output = %q, want %q", out, want)
 		}
 		if err == nil || !strings.Contains(err.Error(), "exit code 3") {

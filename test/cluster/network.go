@@ -13,8 +13,10 @@ const serviceCIDR, serviceIP = "10.96.0.0/16", "10.96.0.1"
 
 // addresses are the cluster's addresses on this machine.
 type addresses struct {
-	host                         string // where this process listens for the cluster and its pods
-	api, etcd, etcdPeer, kubelet int    // ports; kubelet is kwok's
+	// host is where servers of this process are reached from pods.
+	host string
+	// Ports; kubelet is where logs and exec of simulated nodes are served.
+	api, etcd, etcdPeer, kubelet, kwok int
 }
 
 func (n addresses) url() string {

@@ -15,9 +15,9 @@ func (c *Cluster) AddNode(ctx context.Context, opts NodeOptions) error {
 	if opts.Real {
 		return errors.New("real nodes are not here yet")
 	}
-	c.kwok.Do(func() { c.kwokErr = c.startKwok() })
-	if c.kwokErr != nil {
-		return c.kwokErr
+	c.simulation.Do(func() { c.simulationErr = c.startSimulation() })
+	if c.simulationErr != nil {
+		return c.simulationErr
 	}
 	if _, err := c.client.CoreV1().Nodes().Create(ctx, simulatedNode(opts), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create node %s: %w", opts.Name, err)

@@ -1,7 +1,13 @@
 package cluster
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
+
+// ownMounts makes a program's mounts invisible to others, and end with it.
+func ownMounts(cmd *exec.Cmd) { cmd.SysProcAttr.Unshareflags |= syscall.CLONE_NEWNS }

@@ -49,11 +49,17 @@ func main() {
 			os.Exit(1)
 		}
 		return
+	case "simulated-kubelet":
+		if err := simulatedKubelet(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "simulated-kubelet:", err)
+			os.Exit(1)
+		}
+		return
 	case "kwok-stages":
 		printStages()
 		return
 	default:
-		fmt.Fprintf(os.Stderr, "parts: called as %q; want etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kwok or kwok-stages\n", name)
+		fmt.Fprintf(os.Stderr, "parts: called as %q; want etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kwok, kwok-stages or simulated-kubelet\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(c))
