@@ -22,7 +22,7 @@ import (
 // second source to know that it has seen everything.
 //
 //	exec 1: write <ws>@tmp/durable-<id>/{script.sh,wrapper.sh}, start wrapper.sh in the background
-//	exec 2: tail -f jenkins-log.txt from where we are ─▶ output … RS <cookie>:<exit> RS
+//	exec 2: tail -f jenkins-log.txt from where we are ─▶ output … RS <cookie>:<exit> RS; ends when its standard input does
 //	exec 3, when ctx ends: SIGTERM to every process with the cookie in its environment
 func (a *kubeAgent) Run(ctx context.Context, cmd Command) (int, error) {
 	container := cmpOr(cmd.Container, jnlp)
@@ -93,40 +93,38 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // quote makes one word of any text without NUL.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// follower is a shell that shows the log from an offset on, until its standard input ends: when we have seen enough, or are gone.
+const follower = `tail -c "+$1" -f "$2" & read -r x; kill $!`
+
 // follow copies the process' output until its end mark.
 func (p *process) follow(ctx context.Context) (int, error) {
-	killed := false
+	interrupt := ctx.Done()
 	for {
 		end := make(chan int, 1)
-		tailCtx, stop := context.WithCancel(p.a.ctx)
+		tailCtx, cancel := context.WithCancel(p.a.ctx)
+		in, enough := io.Pipe()
+		out := &markReader{p: p, end: end, enough: enough}
 		finished := make(chan error, 1)
 		go func() {
-			finished <- p.a.exec(tailCtx, p.container, nil, &markReader{p: p, end: end, stop: stop},
-				"tail", "-c", "+"+strconv.FormatInt(p.offset+1, 10), "-f", p.dir+"/jenkins-log.txt")
+			finished <- p.a.exec(tailCtx, p.container, in, out, "sh", "-c", follower, "sh",
+				strconv.FormatInt(p.offset+1, 10), p.dir+"/jenkins-log.txt")
 		}()
-		done := ctx.Done()
-		if killed {
-			done = nil
-		}
 		var err error
-		select {
-		case err = <-finished:
-		case <-p.a.lost:
-			stop()
-			<-finished
-			return 0, interrupted("Agent was removed")
-		case <-done:
-			killed = true
-			p.kill()
+		for waiting := true; waiting; {
 			select {
 			case err = <-finished:
+				waiting = false
+			case <-interrupt:
+				interrupt = nil // once
+				p.kill()
 			case <-p.a.lost:
-				stop()
-				<-finished
-				return 0, interrupted("Agent was removed")
+				cancel()
+				err = <-finished
+				waiting = false
 			}
 		}
-		stop()
+		cancel()
+		_ = enough.Close()
 		select {
 		case code := <-end:
 			return code, nil
@@ -167,10 +165,10 @@ func (p *process) kill() {
 
 // markReader passes output on and stops at the end mark.
 type markReader struct {
-	p    *process
-	end  chan int
-	stop func()
-	done bool
+	p      *process
+	end    chan int
+	enough io.Closer
+	done   bool
 }
 
 func (m *markReader) Write(b []byte) (int, error) {
@@ -187,7 +185,7 @@ func (m *markReader) Write(b []byte) (int, error) {
 			m.done = true
 			n, _ := strconv.Atoi(code)
 			m.end <- n
-			m.stop()
+			_ = m.enough.Close()
 		}
 		return len(b), nil
 	}
