@@ -1,0 +1,169 @@
+package scm
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+// Sender is one kind of host that delivers webhooks. Which one a delivery comes from
+// is known from the address that it was sent to, never from its headers, which
+// anything on the way may add.
+//
+// Verify comes before Parse: nothing of a body is looked at before it is known to be
+// authentic.
+type Sender struct {
+	// Type of the host.
+	Type v1alpha1.ProviderType
+	// Verify reports nil when one of keys signed body. ErrNoKey: no key is usable, so
+	// nothing can be accepted. It takes as long for a wrong signature as for a right one.
+	Verify func(keys [][]byte, header http.Header, body []byte) error
+	// Parse says what a verified delivery reports: usually one event, at some hosts
+	// several, none when the kind of event starts nothing. Its errors are those of a body
+	// that is not what the host documents.
+	Parse func(header http.Header, body []byte) (Delivery, error)
+}
+
+// senders lists the hosts whose webhooks are understood: a new host is a new row and
+// a file beside sender_github.go.
+func senders() []Sender {
+	return []Sender{
+		{Type: v1alpha1.ProviderGitHub, Verify: verifyGitHub, Parse: parseGitHub},
+		// A host that is just Git has no webhook of its own. What people put in a hook of the
+		// repository there (post-receive with curl) speaks GitHub's format, signed as GitHub does.
+		{Type: v1alpha1.ProviderGit, Verify: verifyGitHub, Parse: parseGitHub},
+	}
+}
+
+// SenderOf finds the row of a host. "" is a host that is just Git.
+func SenderOf(t v1alpha1.ProviderType) (Sender, bool) {
+	if t == "" {
+		t = v1alpha1.ProviderGit
+	}
+	for _, s := range senders() {
+		if s.Type == t {
+			return s, true
+		}
+	}
+	return Sender{}, false
+}
+
+// Delivery is one webhook request, understood.
+type Delivery struct {
+	// ID of the delivery; a redelivery has the same.
+	ID string
+	// Event is the host's name of the event, one of a closed set, or "other".
+	Event string
+	// Events that it reports.
+	Events []HookEvent
+	// Nothing says why there are no Events.
+	Nothing string
+}
+
+// HookKind is what happened.
+type HookKind string
+
+// The kinds of HookEvent.
+const (
+	HookPush   HookKind = "push"   // a branch has new commits, or is new
+	HookTag    HookKind = "tag"    // a tag is new, or moved
+	HookDelete HookKind = "delete" // a branch or tag is gone
+	HookPing   HookKind = "ping"   // the host tries the webhook
+)
+
+// HookEvent is one thing that a delivery reports, in the same shape whoever sent it.
+type HookEvent struct {
+	Kind HookKind
+	// Ref is the full name (refs/heads/main); Branch or Tag its short one.
+	Ref, Branch, Tag string
+	// Before and After are full commit ids; Before is "" for a new ref, After for one that
+	// is gone. Of a tag, After is the commit, when the host tells it.
+	Before, After string
+	// Addresses under which the host knows the repository: to compare, never to call.
+	Addresses []string
+	// Paths are the changed files. PathsComplete is true when they are known to be all of
+	// them; when not, a filter on paths must let the event pass.
+	Paths         []string
+	PathsComplete bool
+	// Message and Author of the newest commit; Sender is who pushed; HTMLURL shows the
+	// change. All are made fit to be shown.
+	Message, Author, Sender, HTMLURL string
+	// Nothing, when set, says why the event starts no run whatever the pipelines want:
+	// something is gone, nothing changed, the commit asks not to.
+	Nothing string
+}
+
+// MinKeyLength is how many bytes a key must have: the signature of a shorter one can
+// be guessed from one captured delivery.
+const MinKeyLength = 16
+
+// Errors of Verify.
+var (
+	ErrNoKey     = errors.New("no key of at least 16 bytes to verify with")
+	ErrSignature = errors.New("the signature is missing or wrong")
+)
+
+// UsableKeys keeps the keys that are long enough.
+func UsableKeys(keys [][]byte) [][]byte {
+	var out [][]byte
+	for _, k := range keys {
+		if len(k) >= MinKeyLength {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// verifyHMAC compares a hex HMAC-SHA-256 of body with every key, all of them always,
+// so that time tells nothing.
+func verifyHMAC(keys [][]byte, signature string, body []byte) error {
+	keys = UsableKeys(keys)
+	if len(keys) == 0 {
+		return ErrNoKey
+	}
+	got, err := hex.DecodeString(signature)
+	if err != nil || len(got) != sha256.Size {
+		got = nil // compared all the same: equal to no sum
+	}
+	ok := false
+	for _, key := range keys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write(body)
+		if hmac.Equal(mac.Sum(nil), got) {
+			ok = true
+		}
+	}
+	if !ok {
+		return ErrSignature
+	}
+	return nil
+}
+
+// single gives the only value of a header: a second one is somebody's attempt to
+// have two readers read different ones.
+func single(h http.Header, name string) (string, bool) {
+	v := h.Values(name)
+	if len(v) != 1 {
+		return "", false
+	}
+	return v[0], true
+}
+
+// deliveryID is the sender's id when it is a plain token, else one made from the
+// body, so that it is never empty and never odd.
+func deliveryID(id string, body []byte) string {
+	plain := len(id) >= 8 && len(id) <= 128
+	for _, c := range []byte(id) {
+		plain = plain && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.", c) >= 0)
+	}
+	if plain {
+		return id
+	}
+	sum := sha256.Sum256(body)
+	return "body-" + hex.EncodeToString(sum[:16])
+}
