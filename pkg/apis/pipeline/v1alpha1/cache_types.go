@@ -94,6 +94,7 @@ type HostPathCache struct {
 	Path string `json:"path,omitempty"`
 	// sizeLimit bounds what the cache may use on one node, in bytes (a quantity such as
 	// 20Gi). Default: no limit but minFreePercent.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="sizeLimit must be a positive quantity such as 10Gi"
 	// +optional
 	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
 	// minFreePercent is the share of the node's disk that the cache leaves free, in
@@ -135,6 +136,7 @@ type PVCTemplate struct {
 	// +optional
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 	// size of the claim in bytes (a quantity such as 20Gi).
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="size must be a positive quantity such as 10Gi"
 	Size resource.Quantity `json:"size"`
 	// volumeMode of the claim: Filesystem. Default: Filesystem.
 	// +kubebuilder:validation:Enum=Filesystem

@@ -44,7 +44,7 @@ type PipelineSpec struct {
 	Cache *CacheSpec `json:"cache,omitempty"`
 	// timeout ends a run that takes longer, from the agent's start. Default: the config
 	// file's timeout, else 60m.
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="timeout must be positive"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="timeout must be a positive duration such as 90s or 1h30m"
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 	// concurrency says what happens when a run starts while another is active.
@@ -277,7 +277,7 @@ type History struct {
 	// +optional
 	Failed *int32 `json:"failed,omitempty"`
 	// ttl deletes a finished run this long after its end. Default: never.
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="ttl must be positive"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="ttl must be a positive duration such as 720h"
 	// +optional
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 }

@@ -45,6 +45,9 @@ const (
 	ReasonEngineNotConfigured = "EngineNotConfigured"
 	// ReasonEngineUnauthorized: Jenkins refused the credentials; it is tried again.
 	ReasonEngineUnauthorized = "EngineUnauthorized"
+	// ReasonExecutorNamespaceMissing: the namespace of agents does not exist and cannot be
+	// created; it is tried again.
+	ReasonExecutorNamespaceMissing = "ExecutorNamespaceMissing"
 	// ReasonStarting: the build is being triggered.
 	ReasonStarting = "Starting"
 	// ReasonInEngineQueue: Jenkins has the build in its queue.

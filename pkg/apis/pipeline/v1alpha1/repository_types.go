@@ -45,7 +45,7 @@ type SourceCodeRepositorySpec struct {
 	Webhook *WebhookSpec `json:"webhook,omitempty"`
 	// pollInterval is how often branch heads are compared to find pushes whose webhook
 	// was lost, at least 30s. Absent: never.
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('30s')",message="pollInterval must be at least 30s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('30s')",message="pollInterval must be a duration of at least 30s, such as 5m"
 	// +optional
 	PollInterval *metav1.Duration `json:"pollInterval,omitempty"`
 }

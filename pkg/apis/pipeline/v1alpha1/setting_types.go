@@ -58,7 +58,7 @@ type ExecutorSpec struct {
 	// +optional
 	Quota *int32 `json:"quota,omitempty"`
 	// agentTimeout ends a run whose agent is not ready in this time. Default: 10m.
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="agentTimeout must be positive"
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="agentTimeout must be a positive duration such as 90s or 1h30m"
 	// +optional
 	AgentTimeout *metav1.Duration `json:"agentTimeout,omitempty"`
 	// resources of each agent's own container (the one that talks to Jenkins).
@@ -126,6 +126,7 @@ type JenkinsSpec struct {
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// storage of a managed Jenkins in bytes (a quantity such as 10Gi). Default: no volume.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="storage must be a positive quantity such as 10Gi"
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 }
@@ -149,6 +150,7 @@ type RegistrySpec struct {
 	// +optional
 	Image string `json:"image,omitempty"`
 	// storage of a managed registry in bytes (a quantity such as 50Gi). Default: no volume.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="storage must be a positive quantity such as 10Gi"
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 }
@@ -173,9 +175,11 @@ type LogStoreSpec struct {
 	// +optional
 	CredentialsSecretRef *LocalReference `json:"credentialsSecretRef,omitempty"`
 	// retention deletes archived logs after this time. Default: with their execution.
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="retention must be a positive duration such as 720h"
 	// +optional
 	Retention *metav1.Duration `json:"retention,omitempty"`
 	// storage of a managed log store in bytes (a quantity such as 20Gi). Default: no volume.
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="storage must be a positive quantity such as 10Gi"
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`
 }
