@@ -41,7 +41,7 @@ type SourceCodeCredentialStatus struct {
 // SourceCodeCredential is how to log in at a Git host.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=sourcecodecredentials,shortName=scc,categories=pipelines
+// +kubebuilder:resource:path=sourcecodecredentials,shortName=scc,categories=cicd
 // +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.spec.providerRef.name`
 // +kubebuilder:printcolumn:name="Login",type=string,JSONPath=`.status.login`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

@@ -418,7 +418,7 @@ type LogStatus struct {
 // PipelineExecution is one run of a pipeline.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=pipelineexecutions,shortName=pe,categories=pipelines
+// +kubebuilder:resource:path=pipelineexecutions,shortName=pe,categories=cicd
 // +kubebuilder:printcolumn:name="Pipeline",type=string,JSONPath=`.spec.pipelineRef.name`
 // +kubebuilder:printcolumn:name="Run",type=integer,JSONPath=`.spec.run`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`

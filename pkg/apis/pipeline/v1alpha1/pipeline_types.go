@@ -357,7 +357,7 @@ type CacheStatus struct {
 // Pipeline says which repository is built, when, and how its runs behave.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=pipelines,shortName=pl,categories=pipelines
+// +kubebuilder:resource:path=pipelines,shortName=pl,categories=cicd
 // +kubebuilder:printcolumn:name="Repository",type=string,JSONPath=`.spec.repositoryRef.name`
 // +kubebuilder:printcolumn:name="Last-Run",type=integer,JSONPath=`.status.lastExecution.run`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.lastExecution.phase`

@@ -54,7 +54,7 @@ type SourceCodeProviderStatus struct {
 // SourceCodeProvider is a Git host.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=sourcecodeproviders,shortName=scp,categories=pipelines
+// +kubebuilder:resource:path=sourcecodeproviders,shortName=scp,categories=cicd
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.spec.url`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

@@ -126,7 +126,7 @@ type RefHead struct {
 // SourceCodeRepository is a repository and its webhook.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=sourcecoderepositories,shortName=scr,categories=pipelines
+// +kubebuilder:resource:path=sourcecoderepositories,shortName=scr,categories=cicd
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.spec.url`
 // +kubebuilder:printcolumn:name="Webhook",type=string,JSONPath=`.status.conditions[?(@.type=="WebhookReady")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

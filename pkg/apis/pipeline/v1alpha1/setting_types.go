@@ -17,6 +17,7 @@ const DefaultQuota = 2
 // PipelineSettingSpec is how executions of a project run.
 type PipelineSettingSpec struct {
 	// executor says where agents run and with what.
+	// +kubebuilder:default={}
 	// +optional
 	Executor ExecutorSpec `json:"executor,omitempty"`
 	// cache is the project's default cache.
@@ -300,7 +301,7 @@ type PipelineSettingStatus struct {
 // PipelineSetting is how executions of a project run; there is one, named default.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=pipelinesettings,shortName=ps,categories=pipelines
+// +kubebuilder:resource:path=pipelinesettings,shortName=ps,categories=cicd
 // +kubebuilder:printcolumn:name="Quota",type=integer,JSONPath=`.spec.executor.quota`
 // +kubebuilder:printcolumn:name="Running",type=integer,JSONPath=`.status.running`
 // +kubebuilder:printcolumn:name="Queued",type=integer,JSONPath=`.status.queued`
@@ -311,6 +312,7 @@ type PipelineSetting struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// +kubebuilder:default={}
 	Spec   PipelineSettingSpec   `json:"spec,omitempty"`
 	Status PipelineSettingStatus `json:"status,omitempty"`
 }
