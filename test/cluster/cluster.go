@@ -104,11 +104,9 @@ func (c *Cluster) prepare() error {
 	if c.janitor, err = startJanitor(c.assets.helper, c.dir, c.ownDir); err != nil {
 		return err
 	}
-	ports, err := freePorts(5)
-	if err != nil {
+	if c.net, err = findAddresses(); err != nil {
 		return err
 	}
-	c.net = addresses{host: "127.0.0.1", api: ports[0], etcd: ports[1], etcdPeer: ports[2], kubelet: ports[3], kwok: ports[4]}
 	if err := c.writeCredentials(); err != nil {
 		return fmt.Errorf("make credentials: %w", err)
 	}
@@ -151,7 +149,7 @@ func (c *Cluster) Logs() string { return c.path("logs") }
 
 // HostIP is the address at which servers of this process are reached from pods,
 // on simulated and on real nodes.
-func (c *Cluster) HostIP() string { return c.net.host }
+func (c *Cluster) HostIP() string { return c.net.host() }
 
 // StopAPIServer kills the API server, as a crash would. The rest goes on running.
 func (c *Cluster) StopAPIServer() error {

@@ -3,7 +3,7 @@ package cluster_test
 import (
 	"bytes"
 	"context"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +16,20 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+
 func TestSimulatedNodes(t *testing.T) {
 	c := start(t, cluster.Options{Simulated: 2})
 	pod := runPod(t, c, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p"},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "any"}}},
+		Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{
+				Name: "c", Image: "any", WorkingDir: "/work/space",
+				Env:          []corev1.EnvVar{{Name: "GREETING", Value: "hello"}},
+				VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: "/work/space"}, {Name: "cache", MountPath: cachePath}},
+			}},
+			Volumes: []corev1.Volume{{Name: "work"}, cacheVolume()},
+		},
 	})
 
 	t.Run("a pod is scheduled to one of them", func(t *testing.T) {
@@ -28,19 +37,60 @@ func TestSimulatedNodes(t *testing.T) {
 			t.Errorf("node = %q, want simulated-N", pod.Spec.NodeName)
 		}
 	})
-	t.Run("exec runs the command on this machine", func(t *testing.T) {
-		out, err := execIn(t, c, pod, "sh", "-c", "pwd; cat >&1; exit 3")
-		if want := filepath.Join(c.SimulatedPodDir("default", "p"), "c") + "\ninput"; out != want {
+	t.Run("exec returns output and exit code, and passes input on to its end", func(t *testing.T) {
+		out, err := execIn(t, c, pod, "sh", "-c", "echo $GREETING; cat; exit 3")
+		if want := "hello\ninput"; out != want {
 			t.Errorf("output = %q, want %q", out, want)
 		}
 		if err == nil || !strings.Contains(err.Error(), "exit code 3") {
 			t.Errorf("error = %v, want exit code 3", err)
 		}
 	})
+	t.Run("a command that is not there is 127", func(t *testing.T) {
+		if _, err := execIn(t, c, pod, "no-such-command"); err == nil || !strings.Contains(err.Error(), "exit code 127") {
+			t.Errorf("error = %v, want exit code 127", err)
+		}
+	})
+	t.Run("a container has files of its own", func(t *testing.T) {
+		if !cluster.Sandboxed() {
+			t.Skip("only in a sandbox: " + cluster.SandboxProblem())
+		}
+		out, err := execIn(t, c, pod, "sh", "-ec", "pwd; echo a > file; echo b > "+cachePath+"/file; touch /etc/leak; ls")
+		if want := "/work/space\nfile\n"; out != want || err != nil {
+			t.Errorf("output = %q, %v, want %q", out, err, want)
+		}
+		for _, path := range []string{"/work/space/file", cachePath + "/file", "/etc/leak"} {
+			if _, err := os.Stat(path); err == nil {
+				t.Errorf("%s appeared on this machine", path)
+			}
+		}
+		got, err := os.ReadFile(c.NodePath(pod.Spec.NodeName, cachePath+"/file"))
+		if string(got) != "b\n" {
+			t.Errorf("the node's cache has %q, %v; want b", got, err)
+		}
+	})
 	t.Run("logs are served", func(t *testing.T) {
 		log, err := c.Client().CoreV1().Pods("default").GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
 		if err != nil || string(log) != "this container is simulated\n" {
 			t.Errorf("log = %q, %v", log, err)
+		}
+	})
+	t.Run("a deleted pod's commands end", func(t *testing.T) {
+		ended := make(chan error)
+		go func() {
+			_, err := execIn(t, c, pod, "sleep", "1000")
+			ended <- err
+		}()
+		if err := c.Client().CoreV1().Pods("default").Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("sleep ended well")
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("sleep goes on after its pod was deleted")
 		}
 	})
 	t.Run("the API server can fail and come back", func(t *testing.T) {
@@ -59,6 +109,14 @@ func TestSimulatedNodes(t *testing.T) {
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "any"}}},
 		})
 	})
+}
+
+// cachePath is where pipelines keep their caches on a node.
+const cachePath = "/var/lib/kubectl-pipeline/cache"
+
+func cacheVolume() corev1.Volume {
+	kind := corev1.HostPathDirectoryOrCreate
+	return corev1.Volume{Name: "cache", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: cachePath, Type: &kind}}}
 }
 
 // start runs a cluster for one test.

@@ -35,10 +35,10 @@ func (c *Cluster) writeCredentials() error {
 	}
 	for name, issue := range map[string]func() (pair, error){
 		"apiserver": func() (pair, error) {
-			return c.ca.server("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", serviceIP, c.net.host)
+			return c.ca.server("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", serviceIP, c.net.host())
 		},
 		"kubelet-client": func() (pair, error) { return c.ca.client("kube-apiserver-kubelet-client", adminGroup) },
-		"kwok":           func() (pair, error) { return c.ca.server("kwok", "127.0.0.1", c.net.host) },
+		"kwok":           func() (pair, error) { return c.ca.server("kwok", "127.0.0.1", c.net.host()) },
 	} {
 		p, err := issue()
 		if err != nil {
@@ -81,9 +81,15 @@ func (c *Cluster) startEtcd() error {
 
 func (c *Cluster) runAPIServer() error {
 	pki := func(name string) string { return c.path("pki", name) }
+	// Only this machine reaches the API server; in a sandbox, pods do too.
+	bind, advertise := "127.0.0.1", "192.0.2.1" // it refuses loopback here; nothing uses it
+	if Sandboxed() {
+		bind, advertise = "0.0.0.0", c.net.host()
+	}
 	args := []string{
 		"--etcd-servers=" + c.net.etcdURL(),
-		"--bind-address=" + c.bindAddress(),
+		"--bind-address=" + bind,
+		"--advertise-address=" + advertise,
 		"--secure-port=" + strconv.Itoa(c.net.api),
 		"--tls-cert-file=" + pki("apiserver.crt"),
 		"--tls-private-key-file=" + pki("apiserver.key"),
@@ -102,19 +108,7 @@ func (c *Cluster) runAPIServer() error {
 		"--allow-privileged",
 		"--profiling=false",
 	}
-	if c.net.host != "127.0.0.1" {
-		args = append(args, "--advertise-address="+c.net.host)
-	}
 	return c.run("kube-apiserver", append(args, c.opts.APIServerArgs...)...)
-}
-
-// bindAddress lets only this machine reach the API server, and inside a sandbox
-// its pods too.
-func (c *Cluster) bindAddress() string {
-	if c.net.host == "127.0.0.1" {
-		return c.net.host
-	}
-	return "0.0.0.0"
 }
 
 // startControllerManager runs the controllers as an administrator: with an account

@@ -64,6 +64,10 @@ func (c *Cluster) SimulatedPodDir(namespace, pod string) string {
 	return c.path("simulated", "pods", namespace, pod)
 }
 
+func (c *Cluster) simulatedPath(node, path string) string {
+	return c.path("simulated", "nodes", node, path)
+}
+
 func (c *Cluster) kwokStages() ([]byte, error) {
 	program, err := c.assets.program("kwok-stages")
 	if err != nil {

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 )
 
@@ -13,11 +15,50 @@ const serviceCIDR, serviceIP = "10.96.0.0/16", "10.96.0.1"
 
 // addresses are the cluster's addresses on this machine.
 type addresses struct {
-	// host is where servers of this process are reached from pods.
-	host string
+	// block is the second byte of the cluster's addresses in a sandbox: its host is
+	// 10.block.0.1, real node N is 10.block.0.(N+2), pods are 10.block.1.x. Outside
+	// of a sandbox it is 0, and everything is 127.0.0.1.
+	block byte
 	// Ports; kubelet is where logs and exec of simulated nodes are served.
 	api, etcd, etcdPeer, kubelet, kwok int
 }
+
+// findAddresses chooses ports, and in a sandbox a block of addresses, that nothing
+// else uses.
+func findAddresses() (addresses, error) {
+	ports, err := freePorts(5)
+	if err != nil {
+		return addresses{}, err
+	}
+	n := addresses{api: ports[0], etcd: ports[1], etcdPeer: ports[2], kubelet: ports[3], kwok: ports[4]}
+	if !Sandboxed() {
+		return n, nil
+	}
+	taken, err := net.InterfaceAddrs()
+	if err != nil {
+		return addresses{}, err
+	}
+	for n.block = 123; n.block < 250; n.block++ {
+		host := n.node(-1)
+		if !slices.ContainsFunc(taken, func(a net.Addr) bool { return a.(*net.IPNet).IP.Equal(host) }) {
+			return n, addAddress(fmt.Sprint(n.block), host)
+		}
+	}
+	return addresses{}, errors.New("find a free block of addresses")
+}
+
+func (n addresses) host() string {
+	if n.block == 0 {
+		return "127.0.0.1"
+	}
+	return n.node(-1).String()
+}
+
+// node is the address of real node number i.
+func (n addresses) node(i int) net.IP { return net.IPv4(10, n.block, 0, byte(i+2)) }
+
+// pods is the network of all pods on real nodes.
+func (n addresses) pods() string { return fmt.Sprintf("10.%d.1.0/24", n.block) }
 
 func (n addresses) url() string {
 	return "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(n.api))

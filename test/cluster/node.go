@@ -25,6 +25,18 @@ func (c *Cluster) AddNode(ctx context.Context, opts NodeOptions) error {
 	return c.waitForNode(ctx, opts.Name)
 }
 
+// NodePath is where an absolute path on a node's disk, such as that of a hostPath
+// volume, is found on this machine.
+//
+// Every real node has its own /var/lib and /var/log; the rest of this machine they
+// share. Simulated nodes share nothing in a sandbox, and everything outside of one.
+func (c *Cluster) NodePath(node, path string) string {
+	if !Sandboxed() {
+		return path
+	}
+	return c.simulatedPath(node, path)
+}
+
 func simulatedNode(opts NodeOptions) *corev1.Node {
 	capacity := opts.Capacity
 	if capacity == nil {

@@ -18,7 +18,8 @@ import (
 
 func main() {
 	commands := map[string]func(args []string) error{
-		"janitor": janitor, // end and remove what is left of a cluster
+		"init":    initSandbox, // the first process of a sandbox
+		"janitor": janitor,     // end and remove what is left of a cluster
 	}
 	args := os.Args
 	if filepath.Base(args[0]) == "helper" {

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package cluster
+
+import (
+	"context"
+	"errors"
+)
+
+func runSandbox(context.Context, string, []string) (int, error) {
+	return 0, errors.New("make sandbox: this is not Linux")
+}
