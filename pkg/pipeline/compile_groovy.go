@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -63,7 +62,7 @@ func (w *groovyWriter) stage(s plannedStage) {
 			w.line("parallel(")
 			w.depth++
 			for _, step := range steps {
-				w.line(named(groovyString(branchName(s.index, step)), fmt.Sprintf("{ step_%d_%d() }", s.index, step.index)) + ",")
+				w.line(named(groovyString(StepName(s.index, step.index, step.name)), fmt.Sprintf("{ step_%d_%d() }", s.index, step.index)) + ",")
 			}
 			w.line(named("failFast", "true"))
 			w.depth--
@@ -102,12 +101,6 @@ func StageName(stage int, name string) string { return fmt.Sprintf("%d %s", stag
 
 // StepName is how a step is named in Jenkins.
 func StepName(stage, step int, name string) string { return fmt.Sprintf("%d.%d %s", stage, step, name) }
-
-// branchName is the key of a step in parallel. A key is one literal, and a text with backslashes may need two; nobody looks for it, the
-// stage inside has the real name.
-func branchName(stage int, s plannedStep) string {
-	return strings.ReplaceAll(StepName(stage, s.index, s.name), `\`, "/")
-}
 
 // commentSafe: object names are plain, but a render without a cluster takes what it is given.
 func commentSafe(name string) string {

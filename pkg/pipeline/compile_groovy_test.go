@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
 // groovyCall is one step that real Groovy called.
@@ -78,4 +82,225 @@ func javaHome() []string {
 		}
 	}
 	return nil
+}
+
+// trace writes calls one a line; long texts are cut, they are compared elsewhere.
+func trace(calls []groovyCall) string {
+	var b strings.Builder
+	for _, c := range calls {
+		b.WriteString(strings.Repeat("  ", c.Depth) + c.Step)
+		for _, k := range sortedKeys(c.Args) {
+			text := fmt.Sprintf("%q", fmt.Sprint(c.Args[k]))
+			if len(text) > 300 {
+				text = text[:300] + "…"
+			}
+			b.WriteString(" " + k + "=" + text)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func scripts(calls []groovyCall) []string {
+	var out []string
+	for _, c := range calls {
+		if c.Step == "sh" {
+			out = append(out, c.Args["script"].(string))
+		}
+	}
+	return out
+}
+
+// hardConfig has a step for each hard text, with the text as script, as a part of its environment, and as the name where a name can
+// be it.
+func hardConfig(t *testing.T) (text string, names []string) {
+	t.Helper()
+	steps := []any{}
+	for _, name := range sortedKeys(hardTexts()) {
+		hard := hardTexts()[name]
+		step := map[string]any{"name": name, "runScriptConfig": map[string]any{"image": "busybox", "shellScript": "x" + hard}}
+		if len(hard) < 1000 {
+			step["env"] = map[string]any{"HARD": hard, "EASY": strings.ReplaceAll(hard, "$", "_")}
+			if oneLine := strings.Join(strings.FieldsFunc(hard, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " "); oneLine != "" {
+				step["name"] = name + " " + strings.TrimSpace(oneLine)
+			}
+		}
+		steps = append(steps, step)
+		names = append(names, name)
+	}
+	doc, err := json.Marshal(map[string]any{"stages": []any{map[string]any{"name": `all '''of''' \u0041 $them`, "steps": steps}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jsonToYAML(string(doc)), names
+}
+
+// jsonToYAML: JSON is YAML but for surrogate pairs, which Go does not write, and for what encoding/json leaves bare.
+func jsonToYAML(doc string) string {
+	return strings.NewReplacer("\u007f", `\u007f`, "\u0085", `\u0085`, "\ufeff", `\ufeff`, "\ufffe", `\ufffe`).Replace(doc)
+}
+
+// wideConfig has 50 stages of 10 steps.
+func wideConfig() string {
+	var b strings.Builder
+	b.WriteString("stages:\n")
+	for i := range 50 {
+		fmt.Fprintf(&b, "- name: stage %d\n  steps:\n", i+1)
+		for j := range 10 {
+			fmt.Fprintf(&b, "  - name: step %d of %d\n    env: {WHICH: %d-%d}\n    timeout: 5\n    retry: 1\n    runScriptConfig: {image: busybox, shellScript: echo %d %d}\n", j+1, i+1, i+1, j+1, i+1, j+1)
+		}
+	}
+	return b.String()
+}
+
+// TestRealGroovy lets real Groovy compile and run what Compile writes: what arrives in the steps is what the config asked for.
+func TestRealGroovy(t *testing.T) {
+	hard, names := hardConfig(t)
+	compiled := goldenCases(t)
+	compiled["hard"] = mustCompile(t, hard)
+	compiled["wide"] = mustCompile(t, wideConfig())
+	files := map[string]string{}
+	for name, c := range compiled {
+		files[name] = c.Jenkinsfile
+	}
+	results := runGroovy(t, files)
+	for name, r := range results {
+		if r.Error != "" {
+			t.Errorf("%s: %s", name, r.Error)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	for name := range goldenCases(t) {
+		t.Run("calls of "+name, func(t *testing.T) { golden(t, "compile/"+name+".calls", trace(results[name].Calls)) })
+	}
+	t.Run("the pod arrives as it was written", func(t *testing.T) {
+		for name, c := range compiled {
+			want, err := podYAML(c.Pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, results[name].Calls[0].Args["yaml"]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+	t.Run("every hard text arrives as script, name and variable", func(t *testing.T) {
+		c := compileInput(t, hard).Config
+		got := scripts(results["hard"].Calls)[1:] // after the clone
+		if len(got) != len(names) {
+			t.Fatalf("%d scripts, want %d", len(got), len(names))
+		}
+		for i, name := range names {
+			if diff := cmp.Diff("x"+hardTexts()[name], got[i]); diff != "" {
+				t.Errorf("script %s (-want +got):\n%s", name, diff)
+			}
+		}
+		var labels, stages, easy []string
+		for _, call := range results["hard"].Calls {
+			switch call.Step {
+			case "sh":
+				labels = append(labels, call.Args["label"].(string))
+			case "stage":
+				stages = append(stages, call.Args["name"].(string))
+			case "withEnv":
+				for _, e := range call.Args["env"].([]any) {
+					easy = append(easy, e.(string))
+				}
+			}
+		}
+		var wantLabels, wantEasy []string
+		wantStages := []string{"1 Clone", "1.1 clone", "2 " + c.Stages[0].Name}
+		for j, s := range c.Stages[0].Steps {
+			wantLabels = append(wantLabels, s.Name)
+			wantStages = append(wantStages, StepName(2, j+1, s.Name))
+			for _, k := range sortedKeys(s.Env) {
+				if !strings.Contains(s.Env[k], "$") {
+					wantEasy = append(wantEasy, k+"="+s.Env[k])
+				}
+			}
+		}
+		for what, pair := range map[string][2][]string{"labels": {wantLabels, labels[1:]}, "stages": {wantStages, stages}, "withEnv": {wantEasy, easy}} {
+			if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", what, diff)
+			}
+		}
+	})
+	t.Run("50 stages of 10 steps run in order", func(t *testing.T) {
+		var want []string
+		for i := range 50 {
+			for j := range 10 {
+				want = append(want, fmt.Sprintf("echo %d %d", i+1, j+1))
+			}
+		}
+		if diff := cmp.Diff(want, scripts(results["wide"].Calls)[1:]); diff != "" {
+			t.Errorf("scripts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestGroovySequence is a run written out by hand: what Groovy calls, in which order, around what.
+func TestGroovySequence(t *testing.T) {
+	c := mustCompile(t, `
+env: {A: file}
+timeout: 45s
+stages:
+- name: Build
+  steps:
+  - name: one
+    runScriptConfig: {image: "golang:1.26", shellScript: one}
+    env: {B: "2", A: "1"}
+    timeout: 90s
+    retry: 1
+- name: Skipped
+  when: {branch: other}
+  steps:
+  - runScriptConfig: {image: busybox, shellScript: never}
+- name: Test
+  steps:
+  - name: left
+    runScriptConfig: {image: busybox, shellScript: left}
+  - name: out
+    when: {event: tag}
+    runScriptConfig: {image: busybox, shellScript: never}
+  - name: right
+    runScriptConfig: {image: "golang:1.26", shellScript: right}
+`, func(in *CompileInput) {
+		in.Execution.Spec.Source = &v1alpha1.Source{RepositoryURL: "https://h/r", Branch: "main", Commit: testCommit}
+	})
+	calls := runGroovy(t, map[string]string{"run": c.Jenkinsfile})["run"]
+	if calls.Error != "" {
+		t.Fatal(calls.Error)
+	}
+	calls.Calls[0].Args = map[string]any{"connect": calls.Calls[0].Args["slaveConnectTimeout"]}
+	got := strings.ReplaceAll(trace(calls.Calls), fmt.Sprintf("%.300q", cloneScript)[:300], "CLONE")
+	want := `podTemplate connect="600"
+  node label="POD_LABEL"
+    timeout time="45" unit="SECONDS"
+      stage name="1 Clone"
+        stage name="1.1 clone"
+          container name="clone"
+            sh label="clone" script=CLONE…
+      stage name="2 Build"
+        stage name="2.1 one"
+          timeout time="90" unit="SECONDS"
+            retry count="2"
+              container name="golang-1-26"
+                withEnv env="[A=1 B=2]"
+                  sh label="one" script="one"
+      stage name="4 Test"
+        parallel failFast="true"
+          branch name="4.1 left"
+            stage name="4.1 left"
+              container name="busybox"
+                sh label="left" script="left"
+          branch name="4.3 right"
+            stage name="4.3 right"
+              container name="golang-1-26"
+                sh label="right" script="right"
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
 }

@@ -8,32 +8,27 @@ import (
 	"unicode/utf8"
 )
 
-// maxLiteral is how many characters of source one literal has: a string constant of a class file has at most 65,535 bytes, and a
-// line that nobody can scroll helps nobody.
-const maxLiteral = 8000
+// maxLiteral is how many characters of source one literal has. A string constant of a class file has at most 65,535 bytes, and no
+// character of the source stands for more than one. Pieces are few on purpose: each + is one more level of the compiler's recursion.
+const maxLiteral = 32_000
 
 // groovyString writes a text as a Groovy expression whose value is that text, character for character.
 //
 // Only single-quoted literals are used, since nothing is interpolated in them. Groovy decodes \uXXXX in the whole source before it
-// looks for tokens (JLS 3.3), which gives two rules: a quote, a backslash and a line end are never written as \u escapes, and a
-// backslash that is followed by a u, written or escaped, ends its literal; the rest is concatenated.
+// looks for tokens, unless the backslash is itself escaped (JLS 3.3); so a quote, a backslash and a line end are never written as \u
+// escapes, and a backslash in the text is always two in the source, whatever follows.
 func groovyString(s string) string {
 	var b strings.Builder
-	length := 0 // of the open literal
-	split := func() {
-		b.WriteString("' +\n'")
-		length = 0
-	}
 	b.WriteByte('\'')
-	backslash := false
+	length := 0 // of the open literal
 	for _, r := range s {
 		piece := groovyEscape(r)
-		if length+len(piece) > maxLiteral || backslash && (r == 'u' || strings.HasPrefix(piece, `\u`)) {
-			split()
+		if length+len(piece) > maxLiteral {
+			b.WriteString("' +\n'")
+			length = 0
 		}
 		b.WriteString(piece)
 		length += len(piece)
-		backslash = r == '\\'
 	}
 	b.WriteByte('\'')
 	return b.String()

@@ -7,7 +7,7 @@ abstract class Recorder extends Script {
   List calls = []
   int depth = 0
 
-  private void record(String step, Map args, Closure body = null) {
+  void record(String step, Map args, Closure body = null) {
     calls << [step, depth, args]
     if (body != null) {
       depth++
