@@ -259,6 +259,10 @@ func Next(o Observed, now time.Time) Plan {
 	default:
 		d.follow()
 	}
+	if d.idle {
+		d.plan.Status = *o.Execution.Status.DeepCopy()
+		return d.plan
+	}
 	d.conditions()
 	return d.plan
 }
@@ -269,6 +273,7 @@ type decision struct {
 	now    time.Time
 	plan   Plan
 	status *v1alpha1.PipelineExecutionStatus
+	idle   bool // nothing is to be written
 }
 
 func (d *decision) do(v Verb, target int64) {
@@ -339,10 +344,8 @@ func (d *decision) queued() {
 	case !a.Admitted && d.Execution.Spec.Control == v1alpha1.ControlPause:
 		d.status.Queue = nil
 		d.say(v1alpha1.PhaseQueued, v1alpha1.ReasonPaused, "paused by spec.control before it started")
-	case !a.Admitted && a.Reason == "": // not judged yet
-		if d.status.Phase == "" {
-			d.say(v1alpha1.PhaseQueued, v1alpha1.ReasonWaitingForQuota, "")
-		}
+	case !a.Admitted && a.Reason == "": // not judged yet: that is a moment, not a state
+		d.idle = true
 	case !a.Admitted:
 		d.wait(a)
 	case d.Memory.Initialized == nil || d.Memory.Initialized.Failure != nil:
@@ -376,7 +379,7 @@ func (d *decision) admit(init Initialized) {
 		return
 	}
 	d.status.Engine = &v1alpha1.EngineStatus{Kind: "Jenkins", Job: d.Job, Attempt: 1}
-	d.say(v1alpha1.PhasePending, v1alpha1.ReasonStarting, "admitted")
+	d.say(v1alpha1.PhasePending, v1alpha1.ReasonStarting, "triggering the build")
 	d.intend()
 }
 

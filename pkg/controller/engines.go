@@ -1,0 +1,181 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
+)
+
+const (
+	// secretAge is how long credentials are used before the Secret is read again: Secrets
+	// are not watched, so that hookd needs no right to list them.
+	secretAge = time.Minute
+	// refusedAge is the same after Jenkins refused them.
+	refusedAge = 10 * time.Second
+)
+
+// engines holds the Jenkins instances in use: one for each address and credentials, so
+// projects that share a Jenkins share its poller too, and one slow Jenkins keeps nobody
+// else waiting.
+type engines struct {
+	o      Options
+	notify func(types.NamespacedName)
+
+	mu       sync.Mutex
+	ctx      context.Context // of the pollers; set by start
+	running  sync.WaitGroup
+	byKey    map[string]*running
+	projects map[string]*binding
+}
+
+type running struct {
+	engine *engine
+	cancel context.CancelFunc
+}
+
+// binding is which engine a project uses, as of its setting and Secret.
+type binding struct {
+	mu      sync.Mutex // held while it is being read
+	version string     // of the setting
+	read    time.Time
+	refused atomic.Bool
+	key     string
+	failure *pipeline.Failure
+}
+
+func newEngines(o Options, notify func(types.NamespacedName)) *engines {
+	return &engines{o: o, notify: notify, byKey: map[string]*running{}, projects: map[string]*binding{}}
+}
+
+// start lets pollers live until ctx ends; wait returns when they have.
+func (s *engines) start(ctx context.Context) {
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
+}
+
+func (s *engines) wait() { s.running.Wait() }
+
+// of is the engine that a project's executions run on.
+func (s *engines) of(ctx context.Context, project string, setting *v1alpha1.PipelineSetting) (*engine, *pipeline.Failure) {
+	s.mu.Lock()
+	b := s.projects[project]
+	if b == nil {
+		b = &binding{}
+		s.projects[project] = b
+	}
+	s.mu.Unlock()
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	version := ""
+	if setting != nil {
+		version = string(setting.UID) + "/" + setting.ResourceVersion
+	}
+	age := s.o.Clock.Since(b.read)
+	stale := age >= secretAge || (b.refused.Load() || b.failure != nil) && age >= refusedAge
+	if b.read.IsZero() || b.version != version || stale {
+		s.bind(ctx, b, project, setting)
+		b.version, b.read = version, s.o.Clock.Now()
+		b.refused.Store(false)
+	}
+	if b.failure != nil {
+		return nil, b.failure
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byKey[b.key]; r != nil {
+		return r.engine, nil
+	}
+	return nil, &pipeline.Failure{Reason: v1alpha1.ReasonEngineUnavailable, Message: "hookd is stopping"}
+}
+
+// bind reads which Jenkins it is, and starts its poller when it is the first that uses it.
+func (s *engines) bind(ctx context.Context, b *binding, project string, setting *v1alpha1.PipelineSetting) {
+	cfg, key, failure := connection(ctx, s.o.Clients, project, setting)
+	if failure != nil {
+		if failure.Reason != v1alpha1.ReasonEngineUnavailable || b.key == "" {
+			b.failure = failure // a Secret that cannot be read just now does not end what works
+		}
+		return
+	}
+	old := b.key
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byKey[key] == nil {
+		if s.ctx == nil || s.ctx.Err() != nil {
+			b.failure = &pipeline.Failure{Reason: v1alpha1.ReasonEngineUnavailable, Message: "hookd is stopping"}
+			return
+		}
+		client, err := s.o.NewJenkins(cfg)
+		if err != nil {
+			b.failure = notConfigured("spec.engine.jenkins of PipelineSetting %s/%s: %v", project, v1alpha1.SettingName, err)
+			return
+		}
+		e := newEngine(s.o, client, cfg.BaseURL, s.notify, func() { s.refuse(key) })
+		ctx, cancel := context.WithCancel(s.ctx)
+		s.byKey[key] = &running{e, cancel}
+		s.running.Go(func() { e.run(ctx) })
+	}
+	b.key, b.failure = key, nil
+	if old != "" && old != key {
+		s.drop(old, project)
+	}
+}
+
+// drop stops an engine that no project uses any more. Executions watch the new one when
+// they are looked at next. The caller holds s.mu.
+func (s *engines) drop(key, leaving string) {
+	for project, b := range s.projects {
+		if project != leaving && b.key == key {
+			return
+		}
+	}
+	if r := s.byKey[key]; r != nil {
+		delete(s.byKey, key)
+		r.engine.notifyAll()
+		r.cancel()
+	}
+}
+
+// refuse has the credentials of an engine read again soon.
+func (s *engines) refuse(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.projects {
+		if b.key == key {
+			b.refused.Store(true)
+		}
+	}
+}
+
+// state counts engines that answer, and those that do not.
+func (s *engines) state() (up, down int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.byKey {
+		r.engine.mu.Lock()
+		if r.engine.down == "" {
+			up++
+		} else {
+			down++
+		}
+		r.engine.mu.Unlock()
+	}
+	return up, down
+}
+
+func jenkinsClient(cfg jenkins.Config) (Jenkins, error) {
+	c, err := jenkins.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

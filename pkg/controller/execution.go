@@ -1,0 +1,191 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
+)
+
+// executions has Jenkins carry executions out. What comes next is decided by
+// pipeline.Next; see its diagram.
+type executions struct {
+	*shared
+	queue      *queue[types.NamespacedName]
+	engines    *engines
+	admissions *admissions
+	pipelines  *pipelines
+	histories  *histories
+	numbers    keyedMutex // by pipeline: its run numbers are handed out one by one
+	readers    sync.Map   // projects whose ServiceAccount for logs is there
+	namespaces sync.Map   // executor namespaces that are there
+
+	mu       sync.Mutex
+	memories map[types.UID]*memory
+	leaving  map[types.NamespacedName]bool // finished executions that are being deleted
+}
+
+// memory is what this process knows of an execution because it did it.
+type memory struct {
+	pipeline.Memory
+	config    *prepared // of the run as it was initialized; nil when it is not known
+	run       int64     // number that was handed out, until it is written down
+	failures  int       // of the same kind in a row
+	engine    *engine   // that watches it
+	held      time.Time // when its plan was Held last
+	notBefore time.Time // when it takes part in the queue again; guarded by executions.mu
+	recalled  time.Time // when its config was read again last
+	counted   bool      // its end was told
+	bundle    bool      // it may have a Secret in the executor namespace
+}
+
+func newExecutions(s *shared, a *admissions, p *pipelines) *executions {
+	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.UID]*memory{}, leaving: map[types.NamespacedName]bool{}}
+	c.queue = newQueue("execution", s.o, c.reconcile)
+	c.engines = newEngines(s.o, c.queue.Add)
+	return c
+}
+
+// reconcile: get → deleted? → copy → gather → decide → act → write status once → requeue.
+func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Outcome {
+	e, err := c.get(ctx, key)
+	if err != nil {
+		return Retry{err}
+	}
+	if e == nil {
+		return Done{}
+	}
+	m := c.memory(e.UID)
+	if e.DeletionTimestamp != nil {
+		return c.cleanUp(ctx, e, m)
+	}
+	e = e.DeepCopy()
+	seen := c.gather(ctx, e, m)
+	plan := pipeline.Next(seen, c.o.Clock.Now())
+	if plan.Verb == pipeline.DoRelease {
+		return c.release(ctx, e, m)
+	}
+	var done pipeline.Plan
+	if plan.Verb != pipeline.DoNothing {
+		c.log(e).Debug("acting", "verb", plan.Verb, "target", plan.Target)
+		if err := c.act(ctx, e, m, plan); err != nil {
+			return Retry{fmt.Errorf("%s: %w", plan.Verb, err)}
+		}
+		// What was learnt decides what is written; a verb that this asks for is next time's.
+		seen = c.gather(ctx, e, m)
+		done = plan
+		plan = pipeline.Next(seen, c.o.Clock.Now())
+	}
+	c.note(m, plan)
+	if err := c.writeStatus(ctx, e, m, plan.Status); err != nil {
+		return Retry{err}
+	}
+	c.afterwards(e, m, plan)
+	switch {
+	case plan.Verb == pipeline.DoNothing:
+	case plan.Verb == done.Verb && plan.Target == done.Target:
+		return Wait(lookInterval) // what it did has not shown yet
+	default:
+		c.queue.Add(key)
+		return Done{}
+	}
+	switch {
+	case plan.After > 0:
+		return Wait(plan.After)
+	default:
+		return Done{}
+	}
+}
+
+// get is the execution as it is now, nil when it is gone or of no concern: the cache
+// holds active ones, so of the others only those that are being deleted are read.
+func (c *executions) get(ctx context.Context, key types.NamespacedName) (*v1alpha1.PipelineExecution, error) {
+	if obj, ok, err := c.executionCache.GetStore().GetByKey(key.String()); err == nil && ok {
+		if e, ok := obj.(*v1alpha1.PipelineExecution); ok {
+			return newest(c.latest, e), nil
+		}
+	}
+	c.mu.Lock()
+	leaving := c.leaving[key]
+	c.mu.Unlock()
+	if !leaving {
+		return nil, nil
+	}
+	e, err := c.o.Clients.Executions(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && e.DeletionTimestamp == nil {
+		c.mu.Lock()
+		delete(c.leaving, key)
+		c.mu.Unlock()
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read execution: %w", err)
+	}
+	return e, nil
+}
+
+// forget has a finished execution that is being deleted cleaned up.
+func (c *executions) forget(key types.NamespacedName) {
+	c.mu.Lock()
+	c.leaving[key] = true
+	c.mu.Unlock()
+	c.queue.Add(key)
+}
+
+func (c *executions) memory(uid types.UID) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.memories[uid]
+	if m == nil {
+		m = &memory{bundle: true}
+		c.memories[uid] = m
+	}
+	return m
+}
+
+// drop forgets an execution of which nothing more is to be done.
+func (c *executions) drop(e *v1alpha1.PipelineExecution, m *memory) {
+	if m.engine != nil {
+		m.engine.unwatch(e.UID)
+		m.engine = nil
+	}
+	c.mu.Lock()
+	delete(c.memories, e.UID)
+	delete(c.leaving, keyOf(e))
+	c.mu.Unlock()
+}
+
+func (c *executions) addUID(uid types.UID) {
+	found, err := kube.Indexed[*v1alpha1.PipelineExecution](c.executionCache.GetIndexer(), byUID, string(uid))
+	if err != nil {
+		return
+	}
+	for _, e := range found {
+		c.queue.Add(keyOf(e))
+	}
+}
+
+// addAll looks at all executions of a project.
+func (c *executions) addAll(project string) {
+	for _, e := range c.of(project) {
+		c.queue.Add(keyOf(e))
+	}
+}
+
+// keyedMutex is a mutex for each key.
+type keyedMutex struct{ locks sync.Map }
+
+func (k *keyedMutex) lock(key string) func() {
+	l, _ := k.locks.LoadOrStore(key, &sync.Mutex{})
+	mu, _ := l.(*sync.Mutex)
+	mu.Lock()
+	return mu.Unlock
+}

@@ -1,0 +1,76 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
+)
+
+// cleanUp removes what an execution that is being deleted has left outside: its job,
+// which ends its build, its Secret and its pods; then the finalizer. Everything may be
+// gone already.
+func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) Outcome {
+	if !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
+		c.drop(e, m)
+		return Done{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
+	defer cancel()
+	if e.Status.Engine != nil {
+		if err := c.removeJob(ctx, e, m); err != nil {
+			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" {
+				c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineUnavailable, fmt.Sprintf(
+					"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
+				return Retry{err}
+			}
+			c.log(e).Warn("Jenkins job left behind", "job", refOf(e), "error", err)
+		}
+		if err := c.deleteBundle(ctx, e); err != nil {
+			return Retry{err}
+		}
+		if err := c.deleteAgents(ctx, e); err != nil {
+			return Retry{err}
+		}
+	}
+	next := e.DeepCopy()
+	next.Finalizers = slices.DeleteFunc(next.Finalizers, func(f string) bool { return f == v1alpha1.Finalizer })
+	if _, err := c.o.Clients.Executions(e.Namespace).Update(ctx, next, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return Retry{fmt.Errorf("let the execution go: %w", err)}
+	}
+	c.latest.drop(e.UID)
+	c.drop(e, m)
+	c.admissions.queue.Add(e.Namespace)
+	return Done{}
+}
+
+// removeJob deletes the job, and with it builds and queue items. Jenkins interrupts a
+// build that runs; one that does not give in is killed.
+func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
+	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
+	if failure != nil {
+		return fmt.Errorf("%s", failure.Message)
+	}
+	release, err := eng.slot()
+	if err != nil {
+		return err
+	}
+	defer release()
+	ref := refOf(e)
+	err = eng.client.DeleteJob(ctx, ref)
+	if jenkins.IsConflict(err) && e.Status.Engine.Build != 0 {
+		c.log(e).Info("killing the build of a deleted execution", "job", ref.String())
+		if err := eng.client.Kill(ctx, ref, int(e.Status.Engine.Build)); err != nil && !jenkins.IsNotFound(err) {
+			return fmt.Errorf("kill build: %w", err)
+		}
+		err = eng.client.DeleteJob(ctx, ref)
+	}
+	return err
+}

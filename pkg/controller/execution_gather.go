@@ -1,0 +1,123 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
+)
+
+// gather collects what the decision depends on. It reads memory only, except for the
+// credentials of Jenkins once a minute.
+func (c *executions) gather(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) pipeline.Observed {
+	seen := pipeline.Observed{
+		Execution: e,
+		Job:       refOf(e).String(),
+		Admission: c.admissions.of(e.Namespace, e.UID),
+		Agent:     c.agent(e),
+	}
+	c.requeue(e, m)
+	if !pipeline.Ended(e.Status.Phase) && e.Status.Engine != nil {
+		seen.Engine = c.watchEngine(ctx, e, m)
+		c.recall(ctx, e, m)
+	}
+	seen.Memory = m.Memory
+	if !m.held.IsZero() {
+		seen.Memory.HeldFor += c.o.Clock.Since(m.held)
+	}
+	return seen
+}
+
+// requeue lets an execution take part in the queue again when its time has come.
+func (c *executions) requeue(e *v1alpha1.PipelineExecution, m *memory) {
+	c.mu.Lock()
+	due := !m.notBefore.IsZero() && !m.notBefore.After(c.o.Clock.Now())
+	if due {
+		m.notBefore = time.Time{}
+	}
+	c.mu.Unlock()
+	if due {
+		c.admissions.queue.Add(e.Namespace)
+	}
+}
+
+// watchEngine is Jenkins as it was looked at last, and has it looked at from now on.
+func (c *executions) watchEngine(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) pipeline.Engine {
+	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
+	if failure != nil {
+		// Since when is not known; since the epoch is long enough to say so at once.
+		return pipeline.Engine{Down: failure.Reason, Message: failure.Message}
+	}
+	if m.engine != eng {
+		if m.engine != nil {
+			m.engine.unwatch(e.UID)
+		}
+		m.engine = eng
+		eng.watch(e.UID, keyOf(e), refOf(e))
+	}
+	return eng.view(e.UID)
+}
+
+// recall works the run's timeouts out again after a restart.
+func (c *executions) recall(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) {
+	if m.Initialized != nil && m.Initialized.Failure == nil {
+		return
+	}
+	if c.o.Clock.Since(m.recalled) < secretAge {
+		return
+	}
+	m.recalled = c.o.Clock.Now()
+	p, err := c.prepare(ctx, e)
+	if err != nil {
+		c.log(e).Warn("timeouts are not known", "error", err)
+		return
+	}
+	m.Initialized, m.config = p.initialized(), p
+}
+
+func (c *executions) setting(project string) *v1alpha1.PipelineSetting {
+	obj, ok, err := c.settingCache.GetStore().GetByKey(project + "/" + v1alpha1.SettingName)
+	if err != nil || !ok {
+		return nil
+	}
+	s, _ := obj.(*v1alpha1.PipelineSetting)
+	return s
+}
+
+// of are the active executions of a project, as we know them best.
+func (c *executions) of(project string) []*v1alpha1.PipelineExecution {
+	found, err := kube.Indexed[*v1alpha1.PipelineExecution](c.executionCache.GetIndexer(), "namespace", project)
+	if err != nil {
+		return nil
+	}
+	for i := range found {
+		found[i] = newest(c.latest, found[i])
+	}
+	return found
+}
+
+// agent is the pod of an execution: of several, the newest that is not going away.
+func (c *executions) agent(e *v1alpha1.PipelineExecution) *pipeline.Agent {
+	return agentOf(c.agentPods(e))
+}
+
+func (c *executions) log(e *v1alpha1.PipelineExecution) *slog.Logger {
+	return c.o.Log.With("namespace", e.Namespace, "execution", e.Name)
+}
+
+// refOf is the job of an execution. One that has a job keeps it, whatever its name
+// would be today.
+func refOf(e *v1alpha1.PipelineExecution) jenkins.JobRef {
+	if e.Status.Engine != nil && e.Status.Engine.Job != "" {
+		if i := strings.LastIndexByte(e.Status.Engine.Job, '/'); i >= 0 {
+			return jenkins.JobRef{Folder: e.Status.Engine.Job[:i], Name: e.Status.Engine.Job[i+1:]}
+		}
+	}
+	n := v1alpha1.ProjectNames{Namespace: e.Namespace}
+	return jenkins.JobRef{Folder: n.JenkinsFolder(), Name: n.JenkinsJob(e.Name, string(e.UID))}
+}
