@@ -134,7 +134,7 @@ func TestObjectsWithAnotherImageAndArguments(t *testing.T) {
 
 func TestObjectsSayWhatTheyArePartOf(t *testing.T) {
 	for _, o := range objects(t, Options{}) {
-		generated := o.Kind == "CustomResourceDefinition" || o.Kind == "ClusterRole" && o.Metadata.Name == "hookd"
+		generated := o.Kind == "ClusterRole" && o.Metadata.Name == "hookd"
 		if !generated && o.Metadata.Labels["app.kubernetes.io/part-of"] != "kubectl-pipeline" {
 			t.Errorf("%s %s has no label app.kubernetes.io/part-of: kubectl-pipeline", o.Kind, o.Metadata.Name)
 		}

@@ -40,6 +40,7 @@ type SourceCodeCredentialStatus struct {
 
 // SourceCodeCredential is how to log in at a Git host.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=sourcecodecredentials,shortName=scc,categories=cicd
 // +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.spec.providerRef.name`

@@ -417,6 +417,7 @@ type LogStatus struct {
 
 // PipelineExecution is one run of a pipeline.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=pipelineexecutions,shortName=pe,categories=cicd
 // +kubebuilder:printcolumn:name="Pipeline",type=string,JSONPath=`.spec.pipelineRef.name`

@@ -356,6 +356,7 @@ type CacheStatus struct {
 
 // Pipeline says which repository is built, when, and how its runs behave.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=pipelines,shortName=pl,categories=cicd
 // +kubebuilder:printcolumn:name="Repository",type=string,JSONPath=`.spec.repositoryRef.name`

@@ -53,6 +53,7 @@ type SourceCodeProviderStatus struct {
 
 // SourceCodeProvider is a Git host.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=sourcecodeproviders,shortName=scp,categories=cicd
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`

@@ -125,6 +125,7 @@ type RefHead struct {
 
 // SourceCodeRepository is a repository and its webhook.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=sourcecoderepositories,shortName=scr,categories=cicd
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.spec.url`

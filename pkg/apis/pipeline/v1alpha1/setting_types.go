@@ -300,6 +300,7 @@ type PipelineSettingStatus struct {
 
 // PipelineSetting is how executions of a project run; there is one, named default.
 // +kubebuilder:object:root=true
+// +kubebuilder:metadata:labels={"app.kubernetes.io/name=kubectl-pipeline","app.kubernetes.io/part-of=kubectl-pipeline"}
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=pipelinesettings,shortName=ps,categories=cicd
 // +kubebuilder:printcolumn:name="Quota",type=integer,JSONPath=`.spec.executor.quota`
