@@ -2,10 +2,12 @@ package jenkinstest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +111,7 @@ const folderConfig = `<com.cloudbees.hudson.plugins.folder.Folder/>`
 
 func (f *fixture) create(t *testing.T, parent, name, config string) reply {
 	t.Helper()
-	return f.do(t, "POST", parent+"/createItem?name="+name, config, "Content-Type", "application/xml")
+	return f.do(t, "POST", parent+"/createItem?name="+url.QueryEscape(name), config, "Content-Type", "application/xml")
 }
 
 // make creates folder/name with a script, and the folder when it is missing.
@@ -162,3 +164,25 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		}
 	}
 }
+
+// blockingAgents run steps that ignore every signal until block is closed.
+type blockingAgents struct{ block chan struct{} }
+
+func (b blockingAgents) Provision(ctx context.Context, req jenkinstest.NodeRequest, log io.Writer) (jenkinstest.Agent, error) {
+	return jenkinstest.ScriptedAgents(func(context.Context, jenkinstest.Command) jenkinstest.Result {
+		<-b.block
+		return jenkinstest.Result{}
+	}).Provision(ctx, req, log)
+}
+
+func (blockingAgents) Close() error { return nil }
+
+// slowAgents never have one.
+type slowAgents struct{}
+
+func (*slowAgents) Provision(ctx context.Context, _ jenkinstest.NodeRequest, _ io.Writer) (jenkinstest.Agent, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (*slowAgents) Close() error { return nil }

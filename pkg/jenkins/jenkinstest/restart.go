@@ -32,27 +32,21 @@ func (s *Server) Restart(o RestartOptions) {
 		}
 	}
 	s.root.walk(func(it *item) {
+		kept := it.builds[:0:0]
 		for _, b := range it.builds {
-			if !b.building() {
-				continue
-			}
-			if o.LoseBuilds {
+			switch {
+			case !b.building():
+			case o.LoseBuilds:
 				b.lose()
 				continue
+			default:
+				b.mu.Lock()
+				b.resuming = true
+				b.mu.Unlock()
 			}
-			b.mu.Lock()
-			b.resuming = true
-			b.mu.Unlock()
+			kept = append(kept, b)
 		}
-		if o.LoseBuilds {
-			kept := it.builds[:0:0]
-			for _, b := range it.builds {
-				if !b.building() {
-					kept = append(kept, b)
-				}
-			}
-			it.builds = kept
-		}
+		it.builds = kept
 	})
 	s.enter(phaseDown, o.Down, func() {
 		s.enter(phaseStarting, o.Starting, func() {

@@ -1,0 +1,181 @@
+package jenkinstest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestGeneratedJenkinsfilesCompile(t *testing.T) {
+	files, err := filepath.Glob("../../pipeline/testdata/compile/*.Jenkinsfile")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden Jenkinsfiles of pkg/pipeline: %v", err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckJenkinsfile(string(text)); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+}
+
+func TestStringLiterals(t *testing.T) {
+	for name, tc := range map[string]struct{ src, want string }{
+		"plain":                    {`'abc'`, "abc"},
+		"escapes":                  {`'\\ \' \n\r\t\b\f'`, "\\ ' \n\r\t\b\f"},
+		"nothing is interpolated":  {`'$x ${y} "z" /* */ // no'`, `$x ${y} "z" /* */ // no`},
+		"unicode escape":           {`'\u00e9\u4e16'`, "é世"},
+		"surrogate pair":           {`'\ud83d\ude80'`, "🚀"},
+		"several u are one escape": {`'\uuu0041'`, "A"},
+		"an escaped backslash before u is no code": {`'\\u0041'`, `\u0041`},
+		"backslash and u in two literals":          {`'\\' + 'u0041'`, `\u0041`},
+		"concatenation over lines":                 {"'a' +\n'b' + 'c'", "abc"},
+		"raw unicode":                              {`'世界'`, "世界"},
+		"empty":                                    {`''`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := parseScript("echo(" + tc.src + ")")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, s.body.calls[0].args[0].value); diff != "" {
+				t.Errorf("value (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotTheDialectDoesNotCompile(t *testing.T) {
+	for name, tc := range map[string]struct{ src, want string }{
+		"double quotes":                     {`echo("a")`, `WorkflowScript: 1: unexpected char: '"' @ line 1, column 6.`},
+		"triple quotes":                     {`echo('''a''')`, "unexpected token: ''' @ line 1, column 6."},
+		"an unknown escape":                 {`echo('\x')`, "unexpected char: '\\' @ line 1, column 7."},
+		"a line end in a literal":           {"echo('a\nb')", "@ line 1, column 8."},
+		"a line end as a unicode escape":    {`echo('a\u000ab')`, "@ line 1, column 8."},
+		"a quote as a unicode escape":       {`echo('a\u0027b')`, "found '<EOF>' @ line 1, column 12."},
+		"a backslash as a unicode escape":   {`echo('a\u005c')`, "expecting ''', found '<EOF>'"},
+		"an open literal":                   {`echo('a`, "expecting ''', found '<EOF>'"},
+		"a variable":                        {"x = 'a'", "unexpected char: '=' @ line 1, column 3."},
+		"a definition without a method":     {"def x = 1", "unexpected char: '=' @ line 1, column 7."},
+		"a method with parameters":          {"def f(a) {\n}", "unexpected token: a @ line 1, column 7."},
+		"a method twice":                    {"def f() {\n}\ndef f() {\n}", "duplicates another method"},
+		"a condition":                       {"if (true) {\n}", "unexpected token: if @ line 1, column 1."},
+		"command style":                     {"echo 'a'", "unexpected token: 'a' @ line 1, column 6."},
+		"two calls in a line":               {"echo('a') echo('b')", "unexpected token: echo @ line 1, column 11."},
+		"semicolons":                        {"echo('a');", "unexpected char: ';'"},
+		"a block that does not end":         {"node(POD_LABEL) {\n echo('a')\n", "unexpected token: end of file @ line 3, column 1."},
+		"a brace on a line of its own":      {"stage('a')\n{\n}", "unexpected token: { @ line 2, column 1."},
+		"a plus on the next line":           {"echo('a'\n+ 'b')", "unexpected token: + @ line 2, column 1."},
+		"a method of an object":             {"'a'.execute()", "unexpected char: '.'"},
+		"a comment in the other style":      {"/* a */", "unexpected char: '/'"},
+		"a number with a suffix":            {"retry(3L) {\n}", "unexpected number: 3"},
+		"a list with other things":          {"withEnv([1]) {\n}", "unexpected token: 1"},
+		"a literal for no class file":       {"echo('" + strings.Repeat("a", 65536) + "')", "String too long"},
+		"a comma too many":                  {"echo('a',)", "unexpected token: )"},
+		"invalid UTF-8":                     {"echo('\xff')", "not UTF-8"},
+		"blocks without end":                {strings.Repeat("node(POD_LABEL) {\n", 200), "nested too deeply"},
+		"a keyword as a value":              {"echo(null)", "unexpected token: null"},
+		"arguments of a method in argument": {"podTemplate(podRetention: never(1)) {\n}", "unexpected token: 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := CheckJenkinsfile(tc.src)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error = %v, want %q in it", err, tc.want)
+			}
+		})
+	}
+}
+
+func FuzzParseScript(f *testing.F) {
+	for _, seed := range []string{
+		"", "// c\n", `echo('a')`, "def f() {\n  stage('1 a') {\n    sh(label: 'x', script: 'y\\n')\n  }\n}\nf()\n",
+		"parallel(\n  '2.1 a': { f() },\n  failFast: true\n)", `withEnv(['A=' + 'b', '\u00e9=\\']) {` + "\n}", "node(POD_LABEL) {\n}", `'\ud83d'`, "podTemplate(podRetention: never()) {\n}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		s, err := parseScript(src)
+		if err != nil {
+			report := compileReport(err)
+			if !strings.HasPrefix(report, "org.codehaus.groovy.control.MultipleCompilationErrorsException: startup failed:\nWorkflowScript: ") {
+				t.Errorf("report = %q", report)
+			}
+			return
+		}
+		if s.body == nil {
+			t.Error("a script without a body")
+		}
+	})
+}
+
+func FuzzParseTree(f *testing.F) {
+	for _, seed := range []string{"a", "a,b[c{0,20}]", "jobs[name,builds[number]{,3}],x{2}", "a[", "a{", "a[b]{1,}", "]", ",", "*"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(_ *testing.T, s string) { _, _ = parseTree(s) })
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add(`<?xml version='1.1'?><flow-definition><description>x</description></flow-definition>`)
+	f.Add(`<project/>`)
+	f.Fuzz(func(_ *testing.T, s string) {
+		_, _ = parseConfig(s)
+		_ = savedConfig(s)
+	})
+}
+
+func TestTree(t *testing.T) {
+	leaf := func(i int) *object {
+		o := &object{class: "Leaf"}
+		o.ref("n", func() any { return i })
+		o.add("more", func() any { return "m" })
+		return o
+	}
+	root := &object{class: "Root"}
+	root.add("name", func() any { return "r" })
+	root.add("list", func() any { return list{5, leaf} })
+	root.add("none", func() any { return (*object)(nil) })
+	n := func(numbers ...int) []any {
+		out := []any{}
+		for _, i := range numbers {
+			out = append(out, map[string]any{"_class": "Leaf", "n": i})
+		}
+		return out
+	}
+	for tree, want := range map[string]any{
+		"name":                   map[string]any{"_class": "Root", "name": "r"},
+		"unknown":                map[string]any{"_class": "Root"},
+		"list[n]{0,2}":           map[string]any{"_class": "Root", "list": n(0, 1)},
+		"list[n]{3,}":            map[string]any{"_class": "Root", "list": n(3, 4)},
+		"list[n]{,1}":            map[string]any{"_class": "Root", "list": n(0)},
+		"list[n]{2}":             map[string]any{"_class": "Root", "list": n(2)},
+		"list[n]{9,12}":          map[string]any{"_class": "Root", "list": n()},
+		"list{4},name,none[x]":   map[string]any{"_class": "Root", "list": []any{map[string]any{"_class": "Leaf"}}, "name": "r", "none": nil},
+		"list[*]{0,1}":           map[string]any{"_class": "Root", "list": []any{map[string]any{"_class": "Leaf", "n": 0, "more": "m"}}},
+		" name , list[ n ]{0,1}": map[string]any{"_class": "Root", "name": "r", "list": n(0)},
+	} {
+		t.Run(tree, func(t *testing.T) {
+			parsed, err := parseTree(tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, render(root, parsed, 0)); diff != "" {
+				t.Errorf("document (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if diff := cmp.Diff(map[string]any{"_class": "Root", "name": "r", "list": n(0, 1, 2, 3, 4), "none": nil}, render(root, nil, 0)); diff != "" {
+		t.Errorf("document without a tree (-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"", "a[", "a[]", "a]", "a{", "a{x}", "a{-1}", "a{1,x}", "a,,b", "[a]"} {
+		if _, err := parseTree(bad); err == nil {
+			t.Errorf("tree %q was accepted", bad)
+		}
+	}
+}
