@@ -34,7 +34,7 @@ have() { git cat-file -e "$CLONE_COMMIT^{commit}" 2>/dev/null; }
 # The commit itself first: it is what is built, wherever its branch has moved since.
 if ! git fetch -q $depth origin "$CLONE_COMMIT" 2>"$private/error" || ! have; then
   say "the host did not hand out the commit by itself; fetching ${CLONE_REF:-all branches}"
-  for wait in 2 5 0; do
+  for wait in ${CLONE_WAITS:-2 5 0}; do
     if [ -n "$CLONE_REF" ]; then
       git fetch -q --tags origin "+$CLONE_REF:refs/kubectl-pipeline/source" && break
     else
