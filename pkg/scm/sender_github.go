@@ -13,8 +13,9 @@ import (
 
 // GitHub: https://docs.github.com/webhooks/webhook-events-and-payloads
 const (
-	githubEventHeader     = "X-GitHub-Event"
-	githubDeliveryHeader  = "X-GitHub-Delivery"
+	// In the spelling of http.CanonicalHeaderKey; GitHub writes X-GitHub-Event.
+	githubEventHeader     = "X-Github-Event"
+	githubDeliveryHeader  = "X-Github-Delivery"
 	githubSignatureHeader = "X-Hub-Signature-256"
 
 	// githubListed is the number of commits from which on a list may have been cut: older
@@ -59,7 +60,7 @@ func parseGitHub(header http.Header, body []byte) (Delivery, error) {
 		}
 		d.Events = []HookEvent{e}
 	case "":
-		return d, errors.New("the header " + githubEventHeader + " is missing")
+		return d, errors.New("the header X-GitHub-Event is missing")
 	default:
 		d.Event = "other"
 		d.Nothing = "events of this kind start nothing; push and ping are understood"
@@ -209,7 +210,7 @@ func parsePushPayload(body []byte) (*github.PushPayload, error) {
 	}
 	parsed, err := hook.Parse(&http.Request{
 		Method: http.MethodPost,
-		Header: http.Header{http.CanonicalHeaderKey(githubEventHeader): {string(github.PushEvent)}},
+		Header: http.Header{githubEventHeader: {string(github.PushEvent)}},
 		Body:   io.NopCloser(bytes.NewReader(body)),
 	}, github.PushEvent)
 	if err != nil {
