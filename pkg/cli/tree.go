@@ -9,8 +9,8 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
-// treeLines draws a run as it stands at now, no line wider than width characters (0 for
-// no limit). It is pure: the same run at the same time is the same text.
+// treeLines draws a run as it stands at now, no line wider than width characters (at least
+// 30; 0 for no limit). It is pure: the same run at the same time is the same text.
 //
 //	app#12  Running  1m12s  (app-x7k2p)
 //	main @ 1a2b3c4d "Fix cache key" by ann, Push
@@ -193,9 +193,9 @@ func treeRows(stages []v1alpha1.StageStatus, now time.Time, width int, s style) 
 		nameWidth = max(nameWidth, utf8.RuneCountInString(r.branch)+utf8.RuneCountInString(r.name))
 		phaseWidth, timeWidth = max(phaseWidth, len(r.phase)), max(timeWidth, len(r.time))
 	}
-	// A glyph, a space, and two spaces after each column; long names give way, but a third
-	// of the line stays theirs.
-	nameWidth = min(nameWidth, max(width-2-2-phaseWidth-2-timeWidth, width/3))
+	// A glyph, a space, and two spaces between columns. Long names leave room for notes,
+	// and on a narrow screen for phase and time.
+	nameWidth = min(nameWidth, max(24, width/2), max(3, width-6-phaseWidth-timeWidth))
 	var lines []string
 	for _, r := range rows {
 		name := clip(r.name, nameWidth-utf8.RuneCountInString(r.branch), s)
