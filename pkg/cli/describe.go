@@ -39,22 +39,15 @@ name, else a run's.
 			if err != nil {
 				return err
 			}
-			if addr.kind == addressName || addr.kind == addressPipeline {
+			if addr.kind == addressPipeline {
 				pl, err := p.pipeline(cmd.Context(), addr.name)
-				if err == nil {
-					return a.describePipeline(cmd.Context(), p, pl, &out)
-				}
-				if !apierrors.IsNotFound(err) || isNoSuchResource(err) || addr.kind == addressPipeline {
+				if err != nil {
 					return err
 				}
-				run, rerr := get[v1alpha1.PipelineExecution](cmd.Context(), p, executionsResource, addr.name)
-				if apierrors.IsNotFound(rerr) {
-					return hinted(fmt.Errorf("namespace %q has no pipeline and no run %q", p.namespace, addr.name), hintOf(err))
-				}
-				if rerr != nil {
-					return rerr
-				}
-				return a.describeRun(run, &out)
+				return a.describePipeline(cmd.Context(), p, pl, &out)
+			}
+			if addr.kind == addressName {
+				return a.describeName(cmd.Context(), p, addr.name, &out)
 			}
 			run, err := p.runOf(cmd.Context(), args[0], false)
 			if err != nil {
@@ -65,6 +58,26 @@ name, else a run's.
 	}
 	out.bind(cmd, false)
 	return cmd
+}
+
+// describeName describes the pipeline of that name, or else the run.
+func (a *app) describeName(ctx context.Context, p *project, name string, out *output) error {
+	pl, err := get[v1alpha1.Pipeline](ctx, p, pipelinesResource, name)
+	if err == nil {
+		return a.describePipeline(ctx, p, pl, out)
+	}
+	if !apierrors.IsNotFound(err) || isNoSuchResource(err) {
+		return err
+	}
+	run, err := get[v1alpha1.PipelineExecution](ctx, p, executionsResource, name)
+	if apierrors.IsNotFound(err) {
+		_, err = p.pipeline(ctx, name) // for its hint
+		return hinted(fmt.Errorf("namespace %q has no pipeline and no run %q", p.namespace, name), hintOf(err))
+	}
+	if err != nil {
+		return err
+	}
+	return a.describeRun(run, out)
 }
 
 // labelled prints "Label:  value" lines as kubectl describe does.
@@ -82,7 +95,7 @@ func (a *app) describeRun(run executionObject, out *output) error {
 	a.writeRun(&b, run.v)
 	_, err := io.WriteString(a.Out, b.String())
 	if err == nil && run.v.Status.Phase == v1alpha1.PhaseFailed {
-		fmt.Fprintf(a.ErrOut, "\nhint: kubectl pipeline logs %s\n", run.v.Name)
+		fmt.Fprintf(a.ErrOut, "hint: kubectl pipeline logs %s\n", run.v.Name)
 	}
 	return err
 }

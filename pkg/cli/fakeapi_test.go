@@ -182,8 +182,8 @@ func reply(w http.ResponseWriter, code int, body string) {
 // status answers with an error as the API server words it.
 func status(w http.ResponseWriter, code int, reason, message, path string) {
 	name, resource := "", ""
-	if parts := strings.Split(strings.Trim(path, "/"), "/"); len(parts) > 6 {
-		resource, name = parts[5], parts[6]
+	if parts := strings.Split(strings.Trim(path, "/"), "/"); len(parts) > 5 {
+		resource, name = parts[5], strings.Join(parts[6:], "/")
 	}
 	reply(w, code, fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d,"details":{"name":%q,"group":"kubectl-pipeline.io","kind":%q}}`,
 		message, reason, code, name, resource))

@@ -1,9 +1,9 @@
 package cli
 
 // nearest is the candidate that s was most likely meant to be, or "" when none is
-// close: at most a third of s may differ.
+// close: one letter, or a third of s, may differ.
 func nearest(s string, candidates []string) string {
-	best, bestDistance := "", len(s)/3+1
+	best, bestDistance := "", max(1, len(s)/3)+1
 	for _, c := range candidates {
 		if d := distance(s, c); d < bestDistance || d == bestDistance && best != "" && c < best {
 			best, bestDistance = c, d

@@ -79,12 +79,20 @@ Data goes to standard output, everything else to standard error.`,
 	} {
 		for _, c := range g.commands {
 			c.GroupID = g.group
+			c.Args = hintUsage(c.Args)
 			root.AddCommand(c)
 		}
 	}
 	root.SetHelpCommandGroupID(groupSetup)
 	root.AddCommand(exitCodesTopic())
 	return root
+}
+
+// hintUsage shows what a verb takes to whoever gave it something else.
+func hintUsage(args cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		return hinted(args(cmd, given), "usage: "+strings.ReplaceAll(cmd.UseLine(), "[flags]", "[options]"))
+	}
 }
 
 func exitCodesTopic() *cobra.Command {
