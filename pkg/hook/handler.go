@@ -160,8 +160,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) ans
 	}
 	d.provider = string(sender.Type)
 
-	body, release, a, ok := h.read(w, r)
-	defer release()
+	memory := lease{of: h.budget}
+	defer memory.end()
+	body, a, ok := h.read(w, r, &memory)
 	if !ok {
 		return a
 	}
@@ -230,22 +231,19 @@ func (h *Handler) lookUp(path string) (*v1alpha1.SourceCodeRepository, scm.Sende
 }
 
 // read takes the body in steps, each paid from the budget of all requests.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), a answer, ok bool) {
-	held := int64(0)
-	release = func() { h.budget.release(held) }
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, memory *lease) (body []byte, a answer, ok bool) {
 	limited := http.MaxBytesReader(w, r.Body, MaxBody)
 	deadlines := http.NewResponseController(w)
 	for {
 		if len(body) == cap(body) {
 			next := nextSize(int64(cap(body)), r.ContentLength)
-			if !h.budget.acquire(next) { // for a moment both are held
-				return nil, release, overloaded("too many bytes at once"), false
+			if !memory.grow(next) {
+				return nil, overloaded("too many bytes at once"), false
 			}
 			grown := make([]byte, len(body), next)
 			copy(grown, body)
 			body = grown
-			h.budget.release(held)
-			held = next
+			memory.shrink(next)
 		}
 		n, err := limited.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -255,11 +253,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		case errors.Is(err, io.EOF):
 			_ = deadlines.SetReadDeadline(time.Time{})
 			_ = deadlines.SetWriteDeadline(time.Now().Add(WriteTimeout))
-			return body, release, answer{}, true
+			return body, answer{}, true
 		case errors.As(err, &tooLarge):
-			return nil, release, answer{status: http.StatusRequestEntityTooLarge, result: resultRefused, Error: fmt.Sprintf("the body is larger than %d bytes", MaxBody)}, false
+			return nil, answer{status: http.StatusRequestEntityTooLarge, result: resultRefused, Error: fmt.Sprintf("the body is larger than %d bytes", MaxBody)}, false
 		default:
-			return nil, release, answer{status: http.StatusBadRequest, result: resultRefused, Error: "the body could not be read to its end"}, false
+			return nil, answer{status: http.StatusBadRequest, result: resultRefused, Error: "the body could not be read to its end"}, false
 		}
 	}
 }
@@ -269,8 +267,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 // shown that it is serious. One byte more than the length lets the end be seen.
 func nextSize(size, contentLength int64) int64 {
 	next := max(readChunk, 2*size)
-	if contentLength >= 0 && (contentLength < next || size >= trustedBytes) {
+	switch {
+	case contentLength >= 0 && (contentLength < next || size >= trustedBytes):
 		next = contentLength + 1
+	case size >= 4*trustedBytes: // another doubling of both would not fit the budget
+		next = MaxBody + 1
 	}
 	return min(max(next, size+1), MaxBody+1)
 }
