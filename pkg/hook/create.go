@@ -23,6 +23,8 @@ const (
 	failed           // worth sending again
 )
 
+// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions,verbs=create
+
 // create stores all runs of a delivery, within ctx, and says what the sender is told:
 //
 //	one that may be stored later → 503, whatever became of the others: the whole
@@ -30,8 +32,6 @@ const (
 //	else one that never will     → 500, which a person has to look at
 //	else one that is new         → 202
 //	else                         → 200
-//
-// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions,verbs=create
 func (h *Handler) create(ctx context.Context, runs []*v1alpha1.PipelineExecution, a answer) answer {
 	outcomes := make([]outcome, len(runs))
 	reasons := make([]string, len(runs))

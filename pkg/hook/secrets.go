@@ -20,11 +20,11 @@ import (
 
 var errNoSecret = errors.New("the secret does not exist")
 
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+
 // secrets reads webhook secrets, each at most once in a while, so that a flood of
 // deliveries is no flood of requests to the API server. It gets the ones it is asked
 // for and never lists or watches: hookd holds no secret that nobody sends to.
-//
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 type secrets struct {
 	clients *kube.Clients
 	now     func() time.Time

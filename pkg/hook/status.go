@@ -15,11 +15,11 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
 )
 
+// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=sourcecoderepositories/status,verbs=patch
+
 // statuses writes status.webhook.lastDelivery: one worker, at most one update per
 // repository and interval. It keeps the newest delivery of each repository only, so that
 // it cannot grow beyond their number, and a failed update is just tried with the next.
-//
-// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=sourcecoderepositories/status,verbs=patch
 type statuses struct {
 	clients  *kube.Clients
 	log      *slog.Logger

@@ -21,10 +21,10 @@ const (
 	indexRepository = "repository"
 )
 
+// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=sourcecoderepositories;sourcecodeproviders;pipelines,verbs=get;list;watch
+
 // store is what a delivery is looked up in: kept in memory by watches, so that a
 // request asks the API server for nothing but to store its runs.
-//
-// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=sourcecoderepositories;sourcecodeproviders;pipelines,verbs=get;list;watch
 type store struct {
 	repositories, providers, pipelines cache.SharedIndexInformer
 }
