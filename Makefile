@@ -9,7 +9,7 @@ IMAGE   ?= ghcr.io/kubectl-pipeline/hookd:$(VERSION)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/kubectl-pipeline/kubectl-pipeline/pkg/version.Version=$(VERSION)"
 TOOL    := go tool -modfile=tools/go.mod
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: help
 help: ## List the targets
