@@ -2,6 +2,7 @@ package jenkins_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -140,4 +141,22 @@ func (p pair) finished(t *testing.T) jenkins.Build {
 func (p pair) log(t *testing.T) string {
 	t.Helper()
 	return p.double.Builds(ref.String())[0].Log
+}
+
+// neverAgents has no agents for anybody.
+type neverAgents struct{}
+
+func (neverAgents) Provision(ctx context.Context, _ jenkinstest.NodeRequest, _ io.Writer) (jenkinstest.Agent, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (neverAgents) Close() error { return nil }
+
+func xerror(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Error", text)
+		w.Header().Set("X-Jenkins-Session", "abcd1234")
+		w.WriteHeader(http.StatusBadRequest)
+	}
 }

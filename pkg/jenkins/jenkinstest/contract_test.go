@@ -48,12 +48,12 @@ func TestHeadersAndAddresses(t *testing.T) {
 		t.Errorf("location = %s, want %s", started.header.Get("Location"), want)
 	}
 	f.want(t, "gojenkins' habit", f.get(t, "//job/f//job/My%20Job/api/json/api/json"), 200)
+	f.want(t, "a malformed tree", f.get(t, "/api/json?tree=jobs["), 500)
 	f.url = strings.TrimSuffix(f.url, "/ci")
 	outside := f.get(t, "/api/json")
 	if outside.status != 404 || outside.header.Get("X-Jenkins") != "" {
 		t.Errorf("outside the context path: %d %v", outside.status, outside.header)
 	}
-	f.want(t, "a malformed tree", f.get(t, "/api/json?tree=jobs["), 500)
 }
 
 func TestCreatingAndChangingJobs(t *testing.T) {
