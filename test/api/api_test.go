@@ -33,8 +33,14 @@ const (
 // server is one cluster for all tests of this package, with everything installed.
 type server struct {
 	*cluster.Cluster
-	dynamic dynamic.Interface
-	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	dynamic  dynamic.Interface
+	mapper   *restmapper.DeferredDiscoveryRESTMapper
+	warnings []string // what the API server said while everything was installed
+}
+
+// HandleWarningHeader implements rest.WarningHandler.
+func (s *server) HandleWarningHeader(_ int, _ string, text string) {
+	s.warnings = append(s.warnings, text)
 }
 
 var (
@@ -71,9 +77,13 @@ func install(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	s := &server{Cluster: c, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.Client().Discovery()))}
-	if s.dynamic, err = dynamic.NewForConfig(c.RESTConfig()); err != nil {
+	config := c.RESTConfig()
+	config.WarningHandler = s
+	installer, err := dynamic.NewForConfig(config)
+	if err != nil {
 		return s, err
 	}
+	s.dynamic = installer
 	docs, err := manifests.Objects(manifests.Options{})
 	if err != nil {
 		return s, err
@@ -100,7 +110,8 @@ func install(ctx context.Context) (*server, error) {
 		}
 	}
 	s.mapper.Reset()
-	return s, nil
+	s.dynamic, err = dynamic.NewForConfig(c.RESTConfig())
+	return s, err
 }
 
 // resource is the client of an object's kind in its namespace.
