@@ -30,14 +30,29 @@ func ParseConfig(text string) (*Config, error) {
 	d.decode(root, c)
 	c.pos = d.pos
 	if !d.over {
-		v := &validator{config: c, errs: d.errs}
+		v := &validator{config: c, errs: d.errs, bad: map[string]bool{}}
+		for _, e := range d.errs {
+			v.bad[e.Path] = true
+		}
 		v.run()
 		d.errs = v.errs
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs.sorted()
+		return nil, bounded(d.errs.sorted())
 	}
 	return c, nil
+}
+
+// maxErrors is how many mistakes are told: the text ends up in an object's status.
+const maxErrors = 100
+
+func bounded(errs ConfigErrors) ConfigErrors {
+	if len(errs) <= maxErrors {
+		return errs
+	}
+	last := errs[maxErrors]
+	last.Path, last.Message = "", fmt.Sprintf("and %d more mistakes", len(errs)-maxErrors)
+	return append(errs[:maxErrors:maxErrors], last)
 }
 
 // checkText refuses what no YAML reader or no API server would take, before YAML is tried: its own errors carry no column.
@@ -115,9 +130,15 @@ func syntaxError(text string, err error) ConfigError {
 	if rest := strings.TrimLeft(line, " "); rest != "" {
 		e.Column = len(line) - len(rest) + 1
 	}
-	if strings.Contains(e.Message, "that cannot start any token") && strings.Contains(line, "\t") {
-		e.Column = utf8.RuneCountInString(line[:strings.Index(line, "\t")]) + 1
-		e.Message += " (a tab cannot indent YAML; use spaces)"
+	if strings.Contains(e.Message, "tab character") || strings.Contains(e.Message, "that cannot start any token") {
+		// the reader names the line before the tab
+		for i := e.Line - 1; i < min(e.Line+2, len(lines)); i++ {
+			if indent := len(lines[i]) - len(strings.TrimLeft(lines[i], " ")); strings.HasPrefix(lines[i][indent:], "\t") {
+				e.Line, e.Column = i+1, indent+1
+				e.Message = "not YAML: a tab cannot indent; use spaces"
+				break
+			}
+		}
 	}
 	return e
 }

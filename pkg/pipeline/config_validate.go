@@ -43,6 +43,7 @@ var (
 type validator struct {
 	config *Config
 	errs   ConfigErrors
+	bad    map[string]bool // paths of fields that could not be read
 }
 
 func (v *validator) failf(path, format string, args ...any) {
@@ -98,7 +99,11 @@ func (v *validator) run() {
 	}
 }
 
-func (v *validator) has(path string) bool { _, ok := v.config.pos[path]; return ok }
+// has says whether a field is in the file and was read without a mistake: a value that could not be read is not called empty too.
+func (v *validator) has(path string) bool {
+	_, ok := v.config.pos[path]
+	return ok && !v.bad[path]
+}
 
 func (v *validator) parameters() {
 	if n := len(v.config.Parameters); n > maxParameters {
