@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,6 +106,7 @@ func (c *Client) Snapshot(ctx context.Context, folders ...string) (Snapshot, err
 		})
 	}
 	wg.Wait()
+	slices.Sort(snap.Missing)
 	for _, err := range errs {
 		if err != nil {
 			return Snapshot{}, err // half a picture would look like lost builds

@@ -119,14 +119,14 @@ func (f *fixture) make(t *testing.T, full, script string) {
 	t.Helper()
 	folder, name, _ := strings.Cut(full, "/")
 	f.create(t, "", folder, folderConfig)
-	f.want(t, "create job", f.create(t, "/job/"+folder, name, configOf(script)), 200)
+	f.want(t, "create job", f.create(t, "/job/"+url.PathEscape(folder), name, configOf(script)), 200)
 }
 
 // run makes a job and starts its first build.
 func (f *fixture) run(t *testing.T, full, script string) {
 	t.Helper()
 	f.make(t, full, script)
-	f.want(t, "start", f.post(t, "/job/"+strings.ReplaceAll(full, "/", "/job/")+"/buildWithParameters?delay=0sec", "EXECUTION_UID=uid"), 201)
+	f.want(t, "start", f.post(t, "/job/"+strings.NewReplacer("/", "/job/", " ", "%20").Replace(full)+"/buildWithParameters?delay=0sec", "EXECUTION_UID=uid"), 201)
 }
 
 func (f *fixture) wait(t *testing.T, full string) jenkinstest.BuildInfo {

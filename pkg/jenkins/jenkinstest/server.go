@@ -45,7 +45,7 @@ const (
 	phaseDown           // answers nothing
 )
 
-const maxRequests = 1 << 20 // remembered for Requests
+const maxRequests = 100_000 // remembered for Requests
 
 // New starts a double. Close it.
 func New(opts Options) *Server {
