@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -79,6 +80,7 @@ func (h *Handler) create(ctx context.Context, runs []*v1alpha1.PipelineExecution
 func (h *Handler) createOne(ctx context.Context, run *v1alpha1.PipelineExecution) (outcome, string) {
 	executions := h.clients.Executions(run.Namespace)
 	wait := 50 * time.Millisecond
+	doubtUntil := time.Now().Add(h.doubtTimeout)
 	for {
 		_, err := executions.Create(ctx, run, metav1.CreateOptions{})
 		switch {
@@ -86,7 +88,7 @@ func (h *Handler) createOne(ctx context.Context, run *v1alpha1.PipelineExecution
 			return stored, ""
 		case apierrors.IsAlreadyExists(err):
 			return existing, ""
-		case permanent(err):
+		case permanent(err), doubtful(err) && time.Now().After(doubtUntil):
 			h.log.Error("the API server refused a run", "namespace", run.Namespace, "execution", run.Name, "error", err)
 			return rejected, "the API server refused the run: " + string(apierrors.ReasonForError(err))
 		}
@@ -109,14 +111,24 @@ func (h *Handler) createOne(ctx context.Context, run *v1alpha1.PipelineExecution
 // timeout, too many requests, its own errors) may be different next time; so may a
 // 401, since it is our token that expired.
 func permanent(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return false
-	}
-	switch status.Status().Code {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
-		http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+	switch code(err) {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return true
 	}
-	return false
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// doubtful: what an API server also says in its first seconds, before it has read
+// who may do what and which kinds there are.
+func doubtful(err error) bool {
+	c := code(err)
+	return c == http.StatusForbidden || c == http.StatusNotFound
+}
+
+func code(err error) int32 {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status().Code
+	}
+	return 0
 }

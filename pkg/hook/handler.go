@@ -53,10 +53,11 @@ type Handler struct {
 	budget   *budget
 	slots    chan struct{}
 
-	createTimeout time.Duration
-	refusals      *rate.Limiter // of log lines about refused deliveries
-	rates         *lru.Cache    // repository → *rate.Limiter
-	bodies        *lru.Cache    // repository and digest of a verified body → its delivery id
+	createTimeout, doubtTimeout time.Duration
+
+	refusals *rate.Limiter // of log lines about refused deliveries
+	rates    *lru.Cache    // repository → *rate.Limiter
+	bodies   *lru.Cache    // repository and digest of a verified body → its delivery id
 }
 
 // NewHandler makes a Handler.
@@ -75,10 +76,10 @@ func NewHandler(o Options) *Handler {
 		statuses:      newStatuses(o.Clients, o.Logger, StatusInterval),
 		budget:        newBudget(MaxBytesInFlight),
 		slots:         make(chan struct{}, MaxRequests),
-		createTimeout: CreateTimeout,
-		refusals:      rate.NewLimiter(1, 10),
-		rates:         lru.New(cachedRates),
-		bodies:        lru.New(cachedBodies),
+		createTimeout: CreateTimeout, doubtTimeout: DoubtTimeout,
+		refusals: rate.NewLimiter(1, 10),
+		rates:    lru.New(cachedRates),
+		bodies:   lru.New(cachedBodies),
 	}
 	h.metrics.inFlight(h.budget.used)
 	return h

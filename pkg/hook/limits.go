@@ -45,6 +45,9 @@ const (
 	// CreateTimeout bounds verifying a delivery and storing what it starts. GitHub, GitLab and Gitea wait
 	// 10 s for the answer.
 	CreateTimeout = 8 * time.Second
+	// DoubtTimeout is how long a 403 or 404 of the API server is not taken for its last
+	// word.
+	DoubtTimeout = 3 * time.Second
 	// ShutdownTimeout is for answering what has been received before a replica ends.
 	ShutdownTimeout = 20 * time.Second
 	// RetryAfter is what a 503 or 429 asks senders to wait.
