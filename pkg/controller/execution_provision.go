@@ -11,12 +11,9 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/logs"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
 )
-
-// logReader is the ServiceAccount of each project whose tokens read logs. It has no
-// rights of its own: to be allowed to make its tokens is the right to read.
-const logReader = "pipeline-log-reader"
 
 // tokenUser is the user name that goes with a token at any Git host, when none is given.
 const tokenUser = "x-access-token"
@@ -118,7 +115,7 @@ func (c *executions) ensureLogReader(ctx context.Context, project string) error 
 	}
 	no := false
 	_, err := c.o.Clients.ServiceAccounts(project).Create(ctx, &corev1.ServiceAccount{
-		ObjectMeta:                   metav1.ObjectMeta{Name: logReader, Labels: map[string]string{v1alpha1.LabelProject: project}},
+		ObjectMeta:                   metav1.ObjectMeta{Name: logs.ReaderServiceAccount, Labels: map[string]string{v1alpha1.LabelProject: project}},
 		AutomountServiceAccountToken: &no,
 	}, metav1.CreateOptions{})
 	switch {
@@ -126,7 +123,7 @@ func (c *executions) ensureLogReader(ctx context.Context, project string) error 
 	case apierrors.IsForbidden(err): // logs are not worth failing a run for
 		c.o.Log.Warn("ServiceAccount for logs not created", "namespace", project, "error", err)
 	default:
-		return fmt.Errorf("create ServiceAccount %s: %w", logReader, err)
+		return fmt.Errorf("create ServiceAccount %s: %w", logs.ReaderServiceAccount, err)
 	}
 	c.readers.Store(project, true)
 	return nil
