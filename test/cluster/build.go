@@ -32,8 +32,11 @@ var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "ku
 type assets struct {
 	// bin holds the programs by name. With AssetsEnv only some are there.
 	bin string
-	// helper is the program of package helper; empty when it is not needed.
+	// helper is the program of package helper; empty where there is none.
 	helper string
+	// images is the containerd folder that real nodes start from; empty until
+	// buildImages.
+	images string
 }
 
 // program returns the path of a program, or an error that says where it was looked for.
@@ -50,10 +53,27 @@ func (a assets) program(name string) (string, error) {
 // first build compiles Kubernetes: about ten minutes on two cores; progress gets a
 // line every 15 seconds of it.
 func Build(ctx context.Context, progress io.Writer) error {
-	if _, err := buildPrograms(ctx, progress); err != nil {
+	built, err := buildPrograms(ctx, progress)
+	if err != nil {
 		return err
 	}
-	return nil
+	if SandboxProblem() != "" || len(missingTools()) > 0 || os.Getenv(AssetsEnv) != "" {
+		return nil // no real nodes here
+	}
+	return built.buildImages(ctx, progress)
+}
+
+func (a *assets) buildImages(ctx context.Context, w io.Writer) error {
+	c, err := openCache(w)
+	if err != nil {
+		return err
+	}
+	root, err := sourceRoot()
+	if err != nil {
+		return err
+	}
+	a.images, err = buildNodeImages(ctx, c, root, a.helper)
+	return err
 }
 
 func buildPrograms(ctx context.Context, w io.Writer) (assets, error) {

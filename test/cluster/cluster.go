@@ -36,6 +36,7 @@ type Cluster struct {
 
 	mu            sync.Mutex
 	programs      map[string]*process // by name, the ones that ought to run
+	real          map[string]*realNode
 	simulation    sync.Once
 	simulationErr error
 
@@ -56,7 +57,12 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build cluster: %w", err)
 	}
-	c := &Cluster{opts: opts, assets: built, started: time.Now(), progress: newProgress(opts.LogTo), programs: map[string]*process{}}
+	c := &Cluster{opts: opts, assets: built, started: time.Now(), progress: newProgress(opts.LogTo), programs: map[string]*process{}, real: map[string]*realNode{}}
+	if opts.Real > 0 {
+		if err := c.prepareReal(ctx); err != nil {
+			return nil, fmt.Errorf("start cluster: %w", err)
+		}
+	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start cluster: %w", err), c.Stop())
 	}
@@ -86,6 +92,11 @@ func (c *Cluster) start(ctx context.Context) error {
 			return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("simulated-%d", i)})
 		})
 	}
+	for i := range c.opts.Real {
+		starts = append(starts, func() error {
+			return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("real-%d", i), Real: true})
+		})
+	}
 	starts = append(starts, func() error { return c.waitForDefaultAccount(ctx) })
 	if err := together(starts...); err != nil {
 		return err
@@ -99,12 +110,12 @@ func (c *Cluster) prepare() error {
 	if err := c.makeDir(); err != nil {
 		return fmt.Errorf("make cluster folder: %w", err)
 	}
-	c.spawner = newSpawner(c.dir, c.Logs())
 	var err error
-	if c.janitor, err = startJanitor(c.assets.helper, c.dir, c.ownDir); err != nil {
+	if c.net, err = findAddresses(); err != nil {
 		return err
 	}
-	if c.net, err = findAddresses(); err != nil {
+	c.spawner = newSpawner(c.dir, c.Logs())
+	if c.janitor, err = startJanitor(c.assets.helper, c.dir, c.ownDir, c.cgroup()); err != nil {
 		return err
 	}
 	if err := c.writeCredentials(); err != nil {
@@ -191,14 +202,19 @@ func (c *Cluster) runEdited(name string, args []string, edit ...func(*exec.Cmd))
 	if err != nil {
 		return err
 	}
+	_, err = c.startProgram(name, path, args, edit...)
+	return err
+}
+
+func (c *Cluster) startProgram(name, path string, args []string, edit ...func(*exec.Cmd)) (*process, error) {
 	p, err := c.spawner.start(name, path, args, edit...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.programs[name] = p
-	return nil
+	return p, nil
 }
 
 // eventually polls until done, and gives up early when a program has ended.

@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -175,4 +177,21 @@ func execIn(t *testing.T, c *cluster.Cluster, pod *corev1.Pod, command ...string
 	var out, errOut bytes.Buffer
 	err = executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdin: strings.NewReader("input"), Stdout: &out, Stderr: &errOut})
 	return out.String() + errOut.String(), err
+}
+
+// listenOnce serves one connection with a text, and returns its address.
+func listenOnce(t *testing.T, host, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = io.WriteString(conn, text)
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }

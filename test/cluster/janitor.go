@@ -14,15 +14,19 @@ type janitor struct {
 	stdin io.WriteCloser
 }
 
-// startJanitor starts a janitor for a folder's programs; removeDir says whether the
-// folder goes too. Where there is no helper (not on Linux) there is none.
-func startJanitor(helper, dir string, removeDir bool) (*janitor, error) {
+// startJanitor starts a janitor for the programs of a folder and for a control group
+// (if any); removeDir says whether the folder goes too. Where there is no helper (not
+// on Linux) there is none.
+func startJanitor(helper, dir string, removeDir bool, cgroup string) (*janitor, error) {
 	if helper == "" {
 		return nil, nil
 	}
 	args := []string{"janitor", "-mark", markEnv + "=" + dir}
 	if removeDir {
 		args = append(args, "-remove", dir)
+	}
+	if cgroup != "" {
+		args = append(args, "-cgroup", cgroup)
 	}
 	return runJanitor(helper, args)
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -13,7 +12,7 @@ import (
 // AddNode adds a node and returns when it is Ready.
 func (c *Cluster) AddNode(ctx context.Context, opts NodeOptions) error {
 	if opts.Real {
-		return errors.New("real nodes are not here yet")
+		return c.addReal(ctx, opts)
 	}
 	c.simulation.Do(func() { c.simulationErr = c.startSimulation() })
 	if c.simulationErr != nil {
@@ -33,6 +32,11 @@ func (c *Cluster) AddNode(ctx context.Context, opts NodeOptions) error {
 func (c *Cluster) NodePath(node, path string) string {
 	if !Sandboxed() {
 		return path
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.real[node]; n != nil {
+		return n.hostPath(path)
 	}
 	return c.simulatedPath(node, path)
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,19 +34,13 @@ func runSandbox(ctx context.Context, helper string, argv []string) (code int, er
 	}
 	defer func() { err = errors.Join(err, j.finish()) }()
 
-	read, write, err := os.Pipe()
+	cmd, read, write, err := sandboxCommand(ctx, helper, argv)
 	if err != nil {
 		return 0, err
 	}
 	defer write.Close()
-	cmd := exec.CommandContext(ctx, helper, append([]string{"init"}, argv...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{read}
-	cmd.Env = append(os.Environ(), SandboxEnv+"="+name, "TMPDIR=/run/tmp")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
-		Pdeathsig:  syscall.SIGKILL,
-	}
+	cmd.Env = append(cmd.Env, SandboxEnv+"="+name)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
@@ -79,6 +74,45 @@ func runSandbox(ctx context.Context, helper string, argv []string) (code int, er
 		return 0, fmt.Errorf("run sandbox: %w", err)
 	}
 	return 0, nil
+}
+
+// sandboxCommand prepares the first process of a sandbox. The caller starts it from
+// a thread that it has locked, then closes read; closing write ends the sandbox.
+func sandboxCommand(ctx context.Context, helper string, argv []string) (cmd *exec.Cmd, read, write *os.File, err error) {
+	if read, write, err = os.Pipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	cmd = exec.CommandContext(ctx, helper, append([]string{"init"}, argv...)...)
+	cmd.ExtraFiles = []*os.File{read}
+	cmd.Env = append(os.Environ(), "TMPDIR=/run/tmp")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	return cmd, read, write, nil
+}
+
+// runInPrivate runs a program in a sandbox without a terminal and returns its output
+// as part of an error only.
+func runInPrivate(ctx context.Context, helper string, argv []string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd, read, write, err := sandboxCommand(ctx, helper, argv)
+	if err != nil {
+		return err
+	}
+	defer write.Close()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Start()
+	read.Close()
+	if err != nil {
+		return fmt.Errorf("make namespaces: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out.Bytes())
+	}
+	return nil
 }
 
 // inForeground reports whether the terminal's signals reach this process.

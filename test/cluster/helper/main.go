@@ -18,8 +18,12 @@ import (
 
 func main() {
 	commands := map[string]func(args []string) error{
-		"init":    initSandbox, // the first process of a sandbox
-		"janitor": janitor,     // end and remove what is left of a cluster
+		"enter":   enter,        // run a program in another's mount namespace
+		"import":  importImages, // make the containerd folder that nodes start from
+		"init":    initSandbox,  // the first process of a sandbox
+		"janitor": janitor,      // end and remove what is left of a cluster
+		"node":    node,         // run a program in a mount namespace of its own
+		"pause":   pause,        // hold the namespaces of a pod
 	}
 	args := os.Args
 	if filepath.Base(args[0]) == "helper" {
