@@ -134,8 +134,8 @@ func TestPeopleMayDoWhatTheirRoleSays(t *testing.T) {
 	ns := s.namespace(t)
 	view := []right{"get kubectl-pipeline.io/pipelines", "list kubectl-pipeline.io/pipelineexecutions", "watch kubectl-pipeline.io/sourcecodecredentials", "create serviceaccounts/token pipeline-log-reader"}
 	edit := []right{"create kubectl-pipeline.io/pipelineexecutions", "patch kubectl-pipeline.io/pipelineexecutions", "delete kubectl-pipeline.io/pipelines", "update kubectl-pipeline.io/sourcecoderepositories"}
-	admin := []right{"update kubectl-pipeline.io/pipelinesettings", "create kubectl-pipeline.io/sourcecodecredentials", "delete kubectl-pipeline.io/sourcecodeproviders"}
-	nobody := []right{"update kubectl-pipeline.io/pipelineexecutions/status", "patch kubectl-pipeline.io/pipelines/status", "update kubectl-pipeline.io/pipelineexecutions/finalizers"}
+	admin := []right{"create kubectl-pipeline.io/sourcecodecredentials", "delete kubectl-pipeline.io/sourcecodeproviders"}
+	nobody := []right{"update kubectl-pipeline.io/pipelineexecutions/status", "patch kubectl-pipeline.io/pipelines/status", "update kubectl-pipeline.io/pipelineexecutions/finalizers", "update kubectl-pipeline.io/pipelinesettings", "create kubectl-pipeline.io/pipelinesettings"}
 	for role, tc := range map[string]struct{ may, not [][]right }{
 		"view":  {[][]right{view}, [][]right{edit, admin, nobody, {"get secrets", "create serviceaccounts/token default"}}},
 		"edit":  {[][]right{view, edit}, [][]right{admin, nobody}},

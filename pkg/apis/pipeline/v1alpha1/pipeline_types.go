@@ -6,6 +6,7 @@ import (
 
 // PipelineSpec says what to build, when, and how runs behave.
 // +kubebuilder:validation:XValidation:rule="!(has(self.config) && has(self.configMapRef))",message="at most one of config and configMapRef may be set"
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || !has(self.cache.hostPath)",message="cache.hostPath can only be set in the project's PipelineSetting: it chooses a directory of the nodes"
 // +kubebuilder:validation:XValidation:rule="has(self.repositoryRef) || has(self.config) || has(self.configMapRef)",message="a pipeline without repositoryRef needs config or configMapRef"
 type PipelineSpec struct {
 	// repositoryRef names the SourceCodeRepository to build. Absent: nothing is cloned,
@@ -39,7 +40,8 @@ type PipelineSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	Parameters []ParameterSpec `json:"parameters,omitempty"`
-	// cache overrides the setting's cache for this pipeline.
+	// cache overrides the setting's cache for this pipeline, all but hostPath: whoever
+	// chooses directories of nodes can get at everything on them.
 	// +optional
 	Cache *CacheSpec `json:"cache,omitempty"`
 	// timeout ends a run that takes longer, from the agent's start. Default: the config
