@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
 // groovyCall is one step that real Groovy called.
@@ -159,6 +157,7 @@ func TestRealGroovy(t *testing.T) {
 	compiled := goldenCases(t)
 	compiled["hard"] = mustCompile(t, hard)
 	compiled["wide"] = mustCompile(t, wideConfig())
+	compiled["sequence"] = mustCompile(t, sequenceConfig)
 	files := map[string]string{}
 	for name, c := range compiled {
 		files[name] = c.Jenkinsfile
@@ -238,11 +237,18 @@ func TestRealGroovy(t *testing.T) {
 			t.Errorf("scripts (-want +got):\n%s", diff)
 		}
 	})
+	t.Run("stages, containers and scripts come in the order that the file has", func(t *testing.T) {
+		calls := results["sequence"].Calls
+		calls[0].Args = map[string]any{"connect": calls[0].Args["slaveConnectTimeout"]}
+		got := strings.ReplaceAll(trace(calls), fmt.Sprintf("%q", cloneScript)[:300], "CLONE")
+		if diff := cmp.Diff(sequenceCalls, got); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
 }
 
-// TestGroovySequence is a run written out by hand: what Groovy calls, in which order, around what.
-func TestGroovySequence(t *testing.T) {
-	c := mustCompile(t, `
+// sequenceConfig and sequenceCalls are a run written out by hand: what Groovy calls, in which order, around what.
+const sequenceConfig = `
 env: {A: file}
 timeout: 45s
 stages:
@@ -266,16 +272,9 @@ stages:
     runScriptConfig: {image: busybox, shellScript: never}
   - name: right
     runScriptConfig: {image: "golang:1.26", shellScript: right}
-`, func(in *CompileInput) {
-		in.Execution.Spec.Source = &v1alpha1.Source{RepositoryURL: "https://h/r", Branch: "main", Commit: testCommit}
-	})
-	calls := runGroovy(t, map[string]string{"run": c.Jenkinsfile})["run"]
-	if calls.Error != "" {
-		t.Fatal(calls.Error)
-	}
-	calls.Calls[0].Args = map[string]any{"connect": calls.Calls[0].Args["slaveConnectTimeout"]}
-	got := strings.ReplaceAll(trace(calls.Calls), fmt.Sprintf("%.300q", cloneScript)[:300], "CLONE")
-	want := `podTemplate connect="600"
+`
+
+const sequenceCalls = `podTemplate connect="600"
   node label="POD_LABEL"
     timeout time="45" unit="SECONDS"
       stage name="1 Clone"
@@ -300,7 +299,3 @@ stages:
               container name="golang-1-26"
                 sh label="right" script="right"
 `
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("calls (-want +got):\n%s", diff)
-	}
-}
