@@ -53,7 +53,7 @@ type Handler struct {
 	budget   *budget
 	slots    chan struct{}
 
-	createTimeout, doubtTimeout time.Duration
+	readTimeout, createTimeout, doubtTimeout time.Duration
 
 	refusals *rate.Limiter // of log lines about refused deliveries
 	rates    *lru.Cache    // repository → *rate.Limiter
@@ -76,6 +76,7 @@ func NewHandler(o Options) *Handler {
 		statuses:      newStatuses(o.Clients, o.Logger, StatusInterval),
 		budget:        newBudget(MaxBytesInFlight),
 		slots:         make(chan struct{}, MaxRequests),
+		readTimeout:   ReadTimeout,
 		createTimeout: CreateTimeout, doubtTimeout: DoubtTimeout,
 		refusals: rate.NewLimiter(1, 10),
 		rates:    lru.New(cachedRates),
@@ -123,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The server has no deadlines for reading and writing, since logs are streamed from it
 	// too. (A recorder in a test has none at all; that is no error.)
 	deadlines := http.NewResponseController(w)
-	_ = deadlines.SetReadDeadline(time.Now().Add(ReadTimeout))
+	_ = deadlines.SetReadDeadline(time.Now().Add(h.readTimeout))
 	_ = deadlines.SetWriteDeadline(time.Now().Add(WriteTimeout))
 
 	d.answer = h.serve(w, r, d)

@@ -23,8 +23,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
@@ -749,6 +751,92 @@ func TestSlowClientsDoNotStopOthers(t *testing.T) {
 	cancel()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// Security: a body that comes too slowly is given up.
+func TestSlowBodyIsGivenUp(t *testing.T) {
+	f := newFixture(t)
+	f.h.readTimeout = 100 * time.Millisecond
+	srv := httptest.NewServer(f.h)
+	defer srv.Close()
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = io.WriteString(c, "POST "+shopPath+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	answer, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400") {
+		t.Errorf("answer %q, %v, want 400 and the end of the connection", answer, err)
+	}
+	if f.h.budget.used() != 0 {
+		t.Errorf("%d bytes are still held", f.h.budget.used())
+	}
+}
+
+// Security: no address in a payload is called.
+func TestNoAddressOfAPayloadIsCalled(t *testing.T) {
+	f := newFixture(t)
+	var called atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Store(true) }))
+	defer srv.Close()
+	body := push(func(m map[string]any) {
+		m["compare"], m["callback_url"] = srv.URL, srv.URL
+		m["repository"] = map[string]any{"clone_url": "https://github.com/acme/shop.git", "ssh_url": srv.URL, "html_url": srv.URL, "statuses_url": srv.URL, "url": srv.URL}
+		m["head_commit"].(map[string]any)["url"] = srv.URL
+	})
+	if code, a, _ := f.send(request(body, shopKey)); code != http.StatusAccepted {
+		t.Fatalf("%d, %+v", code, a)
+	}
+	var run v1alpha1.PipelineExecution
+	f.api.object("pipelineexecutions", "team", v1alpha1.EventExecutionName("build", guid, "refs/heads/main"), &run)
+	if run.Spec.Source == nil || run.Spec.Source.RepositoryURL != "https://github.com/acme/shop.git" {
+		t.Errorf("what is cloned comes from the payload: %+v", run.Spec.Source)
+	}
+	if called.Load() {
+		t.Error("an address from the payload was called")
+	}
+}
+
+// Security: names and labels never hold text of a ref.
+func TestNamesDoNotDependOnTheTextOfARef(t *testing.T) {
+	f := newFixture(t)
+	f.api.put(t, "pipelines", pipelineOf("build", "shop", func(p *v1alpha1.Pipeline) { p.Spec.Triggers.Push.Branches = nil }))
+	evil := "refs/heads/a;{echo,x}$(id)`'\"&|<>!"
+	eventually(t, "the run is stored", func() bool {
+		code, _, _ := f.send(request(push(func(m map[string]any) { m["ref"] = evil }), shopKey))
+		return code == http.StatusAccepted || code == http.StatusOK && len(f.runs()) > 0
+	})
+	for _, key := range f.runs() {
+		_, name, _ := strings.Cut(key, "/")
+		if errs := validation.IsDNS1123Subdomain(name); len(errs) > 0 {
+			t.Errorf("name %q: %v", name, errs)
+		}
+		var run v1alpha1.PipelineExecution
+		f.api.object("pipelineexecutions", "team", name, &run)
+		for k, v := range run.Labels {
+			if errs := validation.IsValidLabelValue(v); len(errs) > 0 {
+				t.Errorf("label %s=%q: %v", k, v, errs)
+			}
+		}
+		if run.Spec.Source.Ref != evil {
+			t.Errorf("ref %q, want %q", run.Spec.Source.Ref, evil)
+		}
+	}
+}
+
+// Security: a loop of authentic deliveries is slowed down.
+func TestDeliveriesOfARepositoryAreRateLimited(t *testing.T) {
+	f := newFixture(t)
+	f.h.rates.Add("team/shop", rate.NewLimiter(0, 1))
+	if code, _, _ := f.send(request(push(nil), shopKey)); code != http.StatusAccepted {
+		t.Errorf("the first: %d", code)
+	}
+	code, _, h := f.send(request(push(nil), shopKey))
+	if code != http.StatusTooManyRequests || h.Get("Retry-After") == "" {
+		t.Errorf("the second: %d, %v", code, h)
 	}
 }
 

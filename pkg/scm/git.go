@@ -43,13 +43,15 @@ type gitHost struct {
 	dial    func(ctx context.Context) (wire, error)
 	maxFile int64
 	budget  int64
+	memory  *memory
 
-	wire wire
-	adv  *packp.AdvRefs
+	wire  wire
+	adv   *packp.AdvRefs
+	packs []*pack
 }
 
-func newGitHost(repo Repository, u *url.URL, opts Options) (host, func(), error) {
-	h := &gitHost{name: u.Hostname() + "/" + strings.Trim(u.Path, "/"), maxFile: opts.MaxFile, budget: opts.MaxFetch}
+func newGitHost(repo Repository, u *url.URL, opts Options, m *memory) (host, func(), error) {
+	h := &gitHost{name: u.Hostname() + "/" + strings.Trim(u.Path, "/"), maxFile: opts.MaxFile, budget: opts.MaxFetch, memory: m}
 	switch u.Scheme {
 	case "http", "https":
 		hc, t, err := repo.httpClient(u, opts.MaxFetch, nil)
@@ -64,7 +66,15 @@ func newGitHost(repo Repository, u *url.URL, opts Options) (host, func(), error)
 	default:
 		return nil, nil, errorf(KindInvalid, "open repository: scheme %q", u.Scheme)
 	}
-	return h, h.close, nil
+	return h, func() { h.close(); h.forget() }, nil
+}
+
+// forget drops what was fetched.
+func (h *gitHost) forget() {
+	for _, p := range h.packs {
+		p.close()
+	}
+	h.packs = nil
 }
 
 func (h *gitHost) close() {
@@ -140,10 +150,11 @@ func (h *gitHost) file(ctx context.Context, commit string, paths []string) (stri
 		case errors.As(err, &e):
 			return "", "", true, err
 		}
-		if kind := KindOf(h.error(what, err)); kind == KindUnauthorized || kind == KindTooLarge {
+		if kind := KindOf(h.error(what, err)); kind == KindUnauthorized || kind == KindTooLarge || errors.Is(err, errBusy) {
 			return "", "", true, h.error(what, err)
 		}
 		last = err
+		h.forget()
 		h.close() // an answer that broke off leaves nothing to talk over
 		return "", "", false, nil
 	}
@@ -331,7 +342,8 @@ func (h *gitHost) fetch(ctx context.Context, wants []plumbing.Hash, depth int, f
 			r = sideband.NewDemuxer(sideband.Sideband64k, res)
 		}
 		var p *pack
-		if p, err = readPack(r, h.budget); err == nil {
+		if p, err = readPack(r, h.budget, h.memory); err == nil {
+			h.packs = append(h.packs, p)
 			if !h.wire.reusable() {
 				h.close()
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -16,125 +17,178 @@ import (
 const (
 	maxPackObjects = 1 << 20
 	maxTree        = 8 << 20 // a directory of about 200,000 files
-	maxKeptBlob    = 1 << 20 // larger than a config file may be: others are deltas against it
 	maxDeltaChain  = 4096    // git's own limit is 4095
-	objectOverhead = 160     // of memory, roughly, for each object kept
+	objectOverhead = 200     // of memory, roughly, for each object in the index
+	packChunk      = 1 << 20
 )
 
-// pack holds the objects of a packfile that a config file can depend on. go-git's
-// own parser keeps every object inflated, with no bound; this one keeps nothing
-// larger than a config file needs, deltas as they came, and at most budget bytes.
+// memory bounds what all calls of a Reader hold together.
+type memory struct{ left atomic.Int64 }
+
+var errBusy = errors.New("too many large repositories are being read at once")
+
+func (m *memory) take(n int64) error {
+	if m.left.Add(-n) < 0 {
+		m.left.Add(n)
+		return errBusy
+	}
+	return nil
+}
+
+func (m *memory) give(n int64) { m.left.Add(n) }
+
+// pack is a packfile as it came, compressed, and an index of it. go-git's own parser
+// keeps every object inflated, with no bound; here an object is inflated when it is
+// asked for, so that memory is bounded by what was received.
 //
 // Objects are found by the hash of what was really received, so that a host cannot
 // give another file than the one at the commit.
 type pack struct {
-	budget   int64
+	data     chunks
+	scanner  *packfile.Scanner
 	byHash   map[plumbing.Hash]*packed
 	byOffset map[int64]*packed
-	tooBig   map[plumbing.Hash]bool // not kept
 	deltas   []*packed
 	resolved bool
+
+	memory *memory
+	held   int64
 }
 
 type packed struct {
-	typ        plumbing.ObjectType
-	data       []byte // of a delta: the delta
-	baseOffset int64
-	baseHash   plumbing.Hash
+	typ                    plumbing.ObjectType
+	offset, length, inBase int64 // inBase: the offset of an OFS delta's base
+	baseHash               plumbing.Hash
 }
 
 func (e *packed) isDelta() bool { return e.typ.IsDelta() }
 
-// readPack reads a packfile to its end.
-func readPack(r io.Reader, budget int64) (*pack, error) {
-	p := &pack{
-		budget: budget,
-		byHash: map[plumbing.Hash]*packed{}, byOffset: map[int64]*packed{}, tooBig: map[plumbing.Hash]bool{},
-	}
-	s := packfile.NewScanner(r)
-	_, count, err := s.Header()
-	if err != nil {
+// readPack reads a packfile to its end: at most budget bytes, which are taken from
+// m until close.
+func readPack(r io.Reader, budget int64, m *memory) (*pack, error) {
+	p := &pack{byHash: map[plumbing.Hash]*packed{}, byOffset: map[int64]*packed{}, memory: m}
+	if err := p.load(r, budget); err != nil {
+		p.close()
 		return nil, fmt.Errorf("read packfile: %w", err)
-	}
-	if count > maxPackObjects {
-		return nil, fmt.Errorf("read packfile of %d objects: %w", count, errTooLarge)
-	}
-	for range count {
-		if err := p.readObject(s); err != nil {
-			return nil, fmt.Errorf("read packfile: %w", err)
-		}
 	}
 	return p, nil
 }
 
-func (p *pack) readObject(s *packfile.Scanner) error {
-	h, err := s.NextObjectHeader()
+// close gives back the memory.
+func (p *pack) close() {
+	p.memory.give(p.held)
+	p.held, p.data, p.byHash, p.byOffset, p.deltas = 0, chunks{}, nil, nil, nil
+}
+
+func (p *pack) hold(n int64) error {
+	if err := p.memory.take(n); err != nil {
+		return err
+	}
+	p.held += n
+	return nil
+}
+
+func (p *pack) load(r io.Reader, budget int64) error {
+	for {
+		if err := p.hold(packChunk); err != nil {
+			return err
+		}
+		chunk := make([]byte, packChunk)
+		n, err := io.ReadFull(r, chunk)
+		p.data.add(chunk[:n])
+		switch {
+		case p.data.size > budget:
+			return errTooLarge
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return p.index(budget)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// index inflates every object once, to learn its hash, and keeps none.
+func (p *pack) index(budget int64) error {
+	p.scanner = packfile.NewScanner(&p.data)
+	_, count, err := p.scanner.Header()
 	if err != nil {
 		return err
 	}
-	limit := int64(maxTree)
-	if h.Type == plumbing.BlobObject {
-		limit = maxKeptBlob
+	if count > maxPackObjects || int64(count) > p.data.size || int64(count)*objectOverhead > budget {
+		return fmt.Errorf("%d objects: %w", count, errTooLarge)
 	}
-	if h.Length < 0 || h.Length > limit {
-		if h.Type.IsDelta() {
-			_, _, err = s.NextObject(io.Discard) // whatever depends on it will be missing
+	if err := p.hold(int64(count) * objectOverhead); err != nil {
+		return err
+	}
+	for range count {
+		h, err := p.scanner.NextObjectHeader()
+		if err != nil {
 			return err
 		}
-		hasher := plumbing.NewHasher(h.Type, h.Length)
-		if _, _, err = s.NextObject(hasher); err == nil {
-			p.tooBig[hasher.Sum()] = true
-			p.budget -= objectOverhead
+		e := &packed{typ: h.Type, offset: h.Offset, length: h.Length, inBase: h.OffsetReference, baseHash: h.Reference}
+		p.byOffset[e.offset] = e
+		if e.isDelta() {
+			p.deltas = append(p.deltas, e)
+			if _, _, err := p.scanner.NextObject(io.Discard); err != nil {
+				return err
+			}
+			continue
 		}
-		return err
-	}
-	if p.budget -= h.Length + objectOverhead; p.budget < 0 {
-		return errTooLarge
-	}
-	var buf bytes.Buffer
-	if n, _, err := s.NextObject(&buf); err != nil {
-		return err
-	} else if n != h.Length {
-		return fmt.Errorf("object at %d has %d bytes, wanted %d", h.Offset, n, h.Length)
-	}
-	e := &packed{typ: h.Type, data: buf.Bytes(), baseOffset: h.OffsetReference, baseHash: h.Reference}
-	p.byOffset[h.Offset] = e
-	if e.isDelta() {
-		p.deltas = append(p.deltas, e)
-	} else {
-		p.byHash[plumbing.ComputeHash(e.typ, e.data)] = e
+		hasher := plumbing.NewHasher(h.Type, h.Length)
+		n, _, err := p.scanner.NextObject(hasher)
+		if err != nil {
+			return err
+		}
+		if n != h.Length {
+			return fmt.Errorf("object at %d has %d bytes, wanted %d", h.Offset, n, h.Length)
+		}
+		p.byHash[hasher.Sum()] = e
 	}
 	return nil
+}
+
+// inflate gives an object as it is in the pack: of a delta, the delta.
+func (p *pack) inflate(e *packed) ([]byte, error) {
+	if e.length > maxTree {
+		return nil, errTooLarge
+	}
+	if _, err := p.scanner.SeekObjectHeader(e.offset); err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	_, _, err := p.scanner.NextObject(&buf)
+	return buf.Bytes(), err
 }
 
 // object gives the object that has the hash, type 0 when the pack does not hold it.
 func (p *pack) object(hash plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 	e, ok := p.byHash[hash]
-	if !ok && !p.tooBig[hash] {
+	if !ok {
 		if err := p.resolveDeltas(); err != nil {
 			return 0, nil, err
 		}
-		e, ok = p.byHash[hash]
-	}
-	if p.tooBig[hash] {
-		return 0, nil, errTooLarge
-	}
-	if !ok {
-		return 0, nil, nil
+		if e, ok = p.byHash[hash]; !ok {
+			return 0, nil, nil
+		}
 	}
 	return p.content(e, 0)
 }
 
 var errBaseMissing = errors.New("the base of a delta is missing")
 
+// content gives an object whole, by applying deltas to their bases.
 func (p *pack) content(e *packed, depth int) (plumbing.ObjectType, []byte, error) {
-	if !e.isDelta() {
-		return e.typ, e.data, nil
+	data, err := p.inflate(e)
+	if err != nil || !e.isDelta() {
+		return e.typ, data, err
 	}
 	if depth > maxDeltaChain {
 		return 0, nil, errors.New("chain of deltas without an end")
 	}
-	base := p.byOffset[e.baseOffset]
+	if deltaTarget(data) > maxTree {
+		return 0, nil, errTooLarge
+	}
+	base := p.byOffset[e.inBase]
 	if e.typ == plumbing.REFDeltaObject {
 		base = p.byHash[e.baseHash]
 	}
@@ -145,10 +199,7 @@ func (p *pack) content(e *packed, depth int) (plumbing.ObjectType, []byte, error
 	if err != nil {
 		return 0, nil, err
 	}
-	if deltaTarget(e.data) > maxTree {
-		return 0, nil, errTooLarge
-	}
-	out, err := packfile.PatchDelta(src, e.data)
+	out, err := packfile.PatchDelta(src, data)
 	if err != nil {
 		return 0, nil, fmt.Errorf("apply delta: %w", err)
 	}
@@ -210,6 +261,41 @@ func deltaTarget(delta []byte) uint64 {
 		}
 	}
 	return n
+}
+
+// chunks is memory that grows without being copied, read like a file.
+type chunks struct {
+	parts [][]byte // all of packChunk bytes but the last
+	size  int64
+	pos   int64
+}
+
+func (c *chunks) add(part []byte) {
+	c.parts = append(c.parts, part)
+	c.size += int64(len(part))
+}
+
+func (c *chunks) Read(p []byte) (int, error) {
+	if c.pos >= c.size {
+		return 0, io.EOF
+	}
+	n := copy(p, c.parts[c.pos/packChunk][c.pos%packChunk:])
+	c.pos += int64(n)
+	return n, nil
+}
+
+func (c *chunks) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += c.pos
+	case io.SeekEnd:
+		offset += c.size
+	}
+	if offset < 0 || offset > c.size {
+		return 0, errors.New("seek outside of the pack")
+	}
+	c.pos = offset
+	return offset, nil
 }
 
 // errNoFile: a tree that has no such file.

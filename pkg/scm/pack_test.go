@@ -3,8 +3,10 @@ package scm
 import (
 	"bytes"
 	"compress/zlib"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -31,7 +33,7 @@ func TestPackFindsDeltifiedFiles(t *testing.T) {
 	for _, v := range []string{"one", "two", "three", "four"} {
 		commits = append(commits, g.commit(map[string]string{".pipeline.yml": body + v + "\n", "dir/" + v: v}))
 	}
-	p, err := readPack(bytes.NewReader(packOf(t, g.dir)), 8<<20)
+	p, err := readPack(bytes.NewReader(packOf(t, g.dir)), 8<<20, testMemory(16<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,20 +73,39 @@ func bomb(t testing.TB, size int, declared uint64) []byte {
 	return b.Bytes()
 }
 
-func TestPackHoldsNoMoreThanItsBudget(t *testing.T) {
-	p, err := readPack(bytes.NewReader(bomb(t, 64<<20, 64<<20)), 1<<20)
-	if err != nil || len(p.byHash) != 0 || len(p.tooBig) != 1 {
-		t.Errorf("a large blob: kept %d, passed over %d, %v; want it passed over", len(p.byHash), len(p.tooBig), err)
+func testMemory(n int64) *memory {
+	m := new(memory)
+	m.left.Store(n)
+	return m
+}
+
+func TestPackHoldsNoMoreThanItReceived(t *testing.T) {
+	m := testMemory(4 << 20)
+	p, err := readPack(bytes.NewReader(bomb(t, 64<<20, 64<<20)), 1<<20, m)
+	if err != nil || len(p.byHash) != 1 {
+		t.Fatalf("a blob of 64 MiB in few bytes: %v", err)
 	}
-	if _, err := readPack(bytes.NewReader(bomb(t, 64<<20, 100)), 1<<20); err == nil {
+	for h := range p.byHash {
+		if _, _, err := p.object(h); !errors.Is(err, errTooLarge) {
+			t.Errorf("reading it: %v, want too large", err)
+		}
+	}
+	p.close()
+	if _, err := readPack(bytes.NewReader(bomb(t, 64<<20, 100)), 1<<20, m); err == nil {
 		t.Error("a blob larger than it says was accepted")
 	}
-	if _, err := readPack(bytes.NewReader(bomb(t, 900<<10, 900<<10)), 512<<10); !errors.Is(err, errTooLarge) {
-		t.Errorf("a blob over the budget: %v", err)
+	if _, err := readPack(io.LimitReader(rand.Reader, 9<<20), 2<<20, m); !errors.Is(err, errTooLarge) {
+		t.Errorf("more bytes than the limit: %v", err)
+	}
+	if _, err := readPack(io.LimitReader(rand.Reader, 9<<20), 20<<20, m); !errors.Is(err, errBusy) {
+		t.Errorf("more bytes than all calls may hold: %v", err)
 	}
 	head := []byte("PACK\x00\x00\x00\x02\xff\xff\xff\xff")
-	if _, err := readPack(bytes.NewReader(head), 1<<20); !errors.Is(err, errTooLarge) {
+	if _, err := readPack(bytes.NewReader(head), 1<<20, m); !errors.Is(err, errTooLarge) {
 		t.Errorf("four billion objects: %v", err)
+	}
+	if got := m.left.Load(); got != 4<<20 {
+		t.Errorf("%d bytes of memory were not given back", 4<<20-got)
 	}
 }
 
@@ -101,11 +122,16 @@ func TestDeltaTargetIsReadBeforeItIsBuilt(t *testing.T) {
 func FuzzReadPack(f *testing.F) {
 	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00"))
 	f.Add(bomb(f, 100, 100))
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		p, err := readPack(bytes.NewReader(data), 1<<20)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := testMemory(64 << 20)
+		p, err := readPack(bytes.NewReader(data), 1<<20, m)
 		if err != nil {
+			if m.left.Load() != 64<<20 {
+				t.Error("memory was not given back")
+			}
 			return
 		}
+		defer p.close()
 		_ = p.resolveDeltas()
 		for h := range p.byHash {
 			_, _ = findBlob(p, h, "a/b")

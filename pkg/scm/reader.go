@@ -48,13 +48,12 @@ type Credential struct {
 type Options struct {
 	// Timeout of one call. Default: 30s.
 	Timeout time.Duration
-	// Concurrency is how many calls run at once; more wait. Together with MaxFetch it
-	// bounds memory. Default: 4.
+	// Concurrency is how many calls run at once; more wait. Default: 4.
 	Concurrency int
 	// MaxFile is the largest file, in bytes. Default: 256 KiB.
 	MaxFile int64
-	// MaxFetch is the most bytes that one call may receive over the Git protocol, and the
-	// most that it may hold. Default: 64 MiB.
+	// MaxFetch is the most bytes that one call may receive over the Git protocol. It holds
+	// them; all calls together hold at most half as much again. Default: 64 MiB.
 	MaxFetch int64
 	// AllowLocal permits file URLs. They read hookd's own disk, so they are for tests and
 	// demos only. Default: false.
@@ -78,7 +77,9 @@ const (
 type Reader struct {
 	opts  Options
 	slots chan struct{}
-	files *lru.Cache // cacheKey → cachedFile: a file at a commit never changes
+	// memory is shared by calls over the Git protocol.
+	memory memory
+	files  *lru.Cache // cacheKey → cachedFile: a file at a commit never changes
 }
 
 type cachedFile struct{ path, content string }
@@ -97,7 +98,9 @@ func NewReader(opts Options) *Reader {
 	if opts.MaxFetch <= 0 {
 		opts.MaxFetch = defaultMaxFetch
 	}
-	return &Reader{opts: opts, slots: make(chan struct{}, opts.Concurrency), files: lru.New(cachedFiles)}
+	r := &Reader{opts: opts, slots: make(chan struct{}, opts.Concurrency), files: lru.New(cachedFiles)}
+	r.memory.left.Store(opts.MaxFetch + max(opts.MaxFetch/2, 4*packChunk))
+	return r
 }
 
 // host is one way to reach a repository: an API, the Git protocol, the disk.
@@ -224,7 +227,7 @@ func (r *Reader) open(repo Repository) (host, func(), error) {
 	case repo.usesAPI():
 		return newAPIHost(repo, u, r.opts)
 	default:
-		return newGitHost(repo, u, r.opts)
+		return newGitHost(repo, u, r.opts, &r.memory)
 	}
 }
 
