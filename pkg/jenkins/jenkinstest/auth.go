@@ -83,7 +83,7 @@ func (s *Server) serveCrumb(w http.ResponseWriter, r *http.Request, user string)
 	o := &object{class: "hudson.security.csrf.DefaultCrumbIssuer"}
 	o.ref("crumb", func() any { return crumb })
 	o.ref("crumbRequestField", func() any { return crumbField })
-	serveObject(w, r, o)
+	s.serveObject(w, r, func() *object { return o })
 }
 
 // allowed checks a permission and answers when it is missing.

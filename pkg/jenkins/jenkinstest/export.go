@@ -1,17 +1,13 @@
 package jenkinstest
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 )
 
-// The objects of stapler's api/json. They are made with the server's lock held and rendered without it: values that change are
-// copied or guarded by the build's own lock.
+// The objects of stapler's api/json. They are made and rendered with the server's lock held; see serveObject.
 
-func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Server) rootObject() *object {
 	o := &object{class: "hudson.model.Hudson"}
 	o.add("mode", func() any { return "NORMAL" })
 	o.add("nodeDescription", func() any { return "the Jenkins controller's built-in node" })
@@ -26,17 +22,11 @@ func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request) {
 	o.add("useSecurity", func() any { return s.opts.User != "" })
 	o.add("views", func() any { return []any{} })
 	o.add("primaryView", func() any { return map[string]any{} })
-	serveObject(w, r, o)
+	return o
 }
 
 func (s *Server) childList(it *item) list {
 	return list{len(it.order), func(i int) *object { return s.itemObject(it.children[it.order[i]]) }}
-}
-
-func (s *Server) serveItem(w http.ResponseWriter, r *http.Request, it *item) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	serveObject(w, r, s.itemObject(it))
 }
 
 func (s *Server) itemObject(it *item) *object {

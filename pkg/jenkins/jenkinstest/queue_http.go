@@ -9,21 +9,19 @@ import (
 func (s *Server) routeQueue(w http.ResponseWriter, r *http.Request, segs []string, user string) {
 	switch {
 	case isAPI(segs):
-		s.serveQueue(w, r)
+		s.serveObject(w, r, s.allQueue)
 	case len(segs) >= 2 && segs[0] == "item":
 		id, err := strconv.ParseInt(segs[1], 10, 64)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		it := s.findItem(id)
-		switch {
-		case err != nil, it == nil:
-			notFound(w)
-		case isAPI(segs[2:]):
-			serveObject(w, r, s.queueObject(it))
-		default:
-			w.Header().Set("Content-Type", "text/plain;charset=utf-8")
-			_, _ = fmt.Fprintf(w, "Queue item exists. For details check, for example, %s%s/api/json", s.absolute(r, "queue/item/"), segs[1])
+		if err != nil || !isAPI(segs[2:]) {
+			s.itemText(w, r, id)
+			return
 		}
+		s.serveObject(w, r, func() *object {
+			if it := s.findItem(id); it != nil {
+				return s.queueObject(it)
+			}
+			return nil
+		})
 	case len(segs) == 1 && segs[0] == "cancelItem":
 		s.serveCancel(w, r, user)
 	default:
@@ -53,15 +51,26 @@ func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, user string
 	}
 }
 
-func (s *Server) serveQueue(w http.ResponseWriter, r *http.Request) {
+// itemText is what a browser gets to see of an item.
+func (s *Server) itemText(w http.ResponseWriter, r *http.Request, id int64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	it := s.findItem(id)
+	s.mu.Unlock()
+	if it == nil {
+		notFound(w)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+	_, _ = fmt.Fprintf(w, "Queue item exists. For details check, for example, %s%d/api/json", s.absolute(r, "queue/item/"), id)
+}
+
+func (s *Server) allQueue() *object {
 	o := &object{class: "hudson.model.Queue"}
 	o.add("discoverableItems", func() any { return []any{} })
 	o.add("items", func() any {
 		return list{len(s.queue), func(i int) *object { return s.queueObject(s.queue[len(s.queue)-1-i]) }}
 	})
-	serveObject(w, r, o)
+	return o
 }
 
 func (s *Server) queueObject(it *queueItem) *object {

@@ -86,7 +86,7 @@ func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string
 	case len(segs) == 0:
 		page(w, http.StatusOK, "Dashboard - Jenkins", "Welcome to Jenkins!")
 	case isAPI(segs):
-		s.serveRoot(w, r)
+		s.serveObject(w, r, s.rootObject)
 	case verb == "login" || verb == "health":
 		page(w, http.StatusOK, "Sign in - Jenkins", "ok")
 	case verb == "crumbIssuer":
@@ -96,7 +96,7 @@ func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string
 		o.ref("name", func() any { return user })
 		o.ref("anonymous", func() any { return user == "anonymous" })
 		o.ref("authenticated", func() any { return user != "anonymous" })
-		serveObject(w, r, o)
+		s.serveObject(w, r, func() *object { return o })
 	case verb == "createItem":
 		s.createItem(w, r, s.root, user)
 	case verb == "queue":
@@ -126,7 +126,7 @@ func (s *Server) routeFolder(w http.ResponseWriter, r *http.Request, it *item, s
 	case len(segs) == 0:
 		s.itemPage(w, r, it, user)
 	case isAPI(segs):
-		s.serveItem(w, r, it)
+		s.serveObject(w, r, func() *object { return s.itemObject(it) })
 	case segs[0] == "createItem":
 		s.createItem(w, r, it, user)
 	case segs[0] == "config.xml":
@@ -156,7 +156,7 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 		s.itemPage(w, r, it, user)
 		return
 	case isAPI(segs):
-		s.serveItem(w, r, it)
+		s.serveObject(w, r, func() *object { return s.itemObject(it) })
 		return
 	}
 	switch segs[0] {
@@ -207,10 +207,7 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 		page(w, http.StatusOK, b.jobName+" #"+strconv.Itoa(b.number), "")
 		return
 	case isAPI(segs):
-		s.mu.Lock()
-		o := s.buildObject(b)
-		s.mu.Unlock()
-		serveObject(w, r, o)
+		s.serveObject(w, r, func() *object { return s.buildObject(b) })
 		return
 	}
 	rest := trimAPI(segs[1:])

@@ -55,11 +55,11 @@ func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request, it *item, seg
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	runs := []any{}
 	for i := len(it.builds) - 1; i >= 0 && len(runs) < 10; i-- {
 		runs = append(runs, s.runExt(it.builds[i]))
 	}
+	s.mu.Unlock()
 	serveJSON(w, runs)
 }
 
@@ -158,12 +158,14 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request, b *build, ve
 		return
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	tree := map[string]any{"complete": b.over, "stages": s.graph(b, b.tops)}
+	pause := map[string]any{"paused": b.paused, "building": !b.over}
+	b.mu.Unlock()
 	switch verb {
 	case "tree":
-		serveJSON(w, ok(map[string]any{"complete": b.over, "stages": s.graph(b, b.tops)}))
+		serveJSON(w, ok(tree))
 	case "pauseState":
-		serveJSON(w, ok(map[string]any{"paused": b.paused, "building": !b.over}))
+		serveJSON(w, ok(pause))
 	default:
 		notFound(w)
 	}

@@ -2,6 +2,7 @@ package jenkinstest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -156,29 +157,44 @@ func (o *object) render(t *treeNode, depth int) any {
 	return out
 }
 
-// serveObject answers .../api/json.
-func serveObject(w http.ResponseWriter, r *http.Request, o *object) {
+// serveObject answers .../api/json. The object is made and read with the server's lock held, and sent without it: a client that
+// reads slowly must not hold up the others.
+func (s *Server) serveObject(w http.ResponseWriter, r *http.Request, make func() *object) {
+	s.mu.Lock()
+	o := make()
+	var body []byte
+	err := errNoObject
+	if o != nil {
+		body, err = marshalObject(r, o)
+	}
+	s.mu.Unlock()
+	switch {
+	case o == nil:
+		notFound(w)
+	case err != nil:
+		oops(w, http.StatusInternalServerError, err.Error())
+	default:
+		w.Header().Set("Content-Type", "application/json;charset=utf-8")
+		_, _ = w.Write(body)
+	}
+}
+
+var errNoObject = errors.New("no object")
+
+func marshalObject(r *http.Request, o *object) ([]byte, error) {
 	var t *treeNode
 	if q := r.URL.Query().Get("tree"); q != "" {
 		var err error
 		if t, err = parseTree(q); err != nil {
-			oops(w, http.StatusInternalServerError, err.Error())
-			return
+			return nil, err
 		}
 	}
 	depth, _ := strconv.Atoi(r.URL.Query().Get("depth"))
 	doc := render(o, t, min(depth, 10))
-	marshal := json.Marshal
 	if r.URL.Query().Get("pretty") == "true" {
-		marshal = func(v any) ([]byte, error) { return json.MarshalIndent(v, "", "  ") }
+		return json.MarshalIndent(doc, "", "  ")
 	}
-	body, err := marshal(doc)
-	if err != nil {
-		oops(w, http.StatusInternalServerError, err.Error())
-		return
-	}
-	w.Header().Set("Content-Type", "application/json;charset=utf-8")
-	_, _ = w.Write(body)
+	return json.Marshal(doc)
 }
 
 // serveJSON answers what is no exported object: the plugins' own endpoints.
