@@ -45,7 +45,7 @@ type Stage struct {
 
 // Step is one thing that is done. Exactly one of the fields that end in Config says what.
 type Step struct {
-	// name is shown to people and is unique in its stage. Default: step-<stage>-<step>, both counted from 1, the clone not counted.
+	// name is shown to people and is unique in its stage. Default: `step-<stage>-<step>`, both counted from 1, the clone not counted.
 	Name string `json:"name,omitempty"`
 
 	// sourceCodeConfig checks the repository out. It is implied as the first stage, Clone; write it there to set options.
