@@ -100,8 +100,9 @@ func TestObjectsComeInTheOrderToApplyThem(t *testing.T) {
 }
 
 func TestObjectsInAnotherNamespace(t *testing.T) {
+	unmoved := objects(t, Options{})
 	for i, o := range objects(t, Options{Namespace: "ci"}) {
-		before := objects(t, Options{})[i]
+		before := unmoved[i]
 		if before.Metadata.Namespace != "" && o.Metadata.Namespace != "ci" {
 			t.Errorf("%s %s stays in namespace %q", o.Kind, o.Metadata.Name, o.Metadata.Namespace)
 		}

@@ -397,6 +397,7 @@ func (s endless) ReadLog(ctx context.Context, _ string, _ int64, _ Position, w i
 			return Read{}, err
 		}
 	}
+	s.failed <- ctx.Err()
 	return Read{}, ctx.Err()
 }
 
