@@ -11,10 +11,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// testdata is absolute: some tests change directory.
+var testdata, _ = filepath.Abs("testdata")
+
 // golden compares got with testdata/<name>.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name)
+	file := filepath.Join(testdata, name)
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
