@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -58,6 +59,11 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("build cluster: %w", err)
 	}
 	c := &Cluster{opts: opts, assets: built, started: time.Now(), progress: newProgress(opts.LogTo), programs: map[string]*process{}, real: map[string]*realNode{}}
+	for _, name := range opts.programs() {
+		if _, err := built.program(name); err != nil {
+			return nil, fmt.Errorf("start cluster: %w", err)
+		}
+	}
 	if opts.Real > 0 {
 		if err := c.prepareReal(ctx); err != nil {
 			return nil, fmt.Errorf("start cluster: %w", err)
@@ -85,20 +91,17 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.opts.APIServerOnly {
 		return nil
 	}
-	var starts []func() error
-	starts = append(starts, c.startControllerManager, c.startScheduler)
+	g, ctx := errgroup.WithContext(ctx) // what waits gives up when another fails
+	g.Go(c.startControllerManager)
+	g.Go(c.startScheduler)
 	for i := range c.opts.Simulated {
-		starts = append(starts, func() error {
-			return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("simulated-%d", i)})
-		})
+		g.Go(func() error { return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("simulated-%d", i)}) })
 	}
 	for i := range c.opts.Real {
-		starts = append(starts, func() error {
-			return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("real-%d", i), Real: true})
-		})
+		g.Go(func() error { return c.AddNode(ctx, NodeOptions{Name: fmt.Sprintf("real-%d", i), Real: true}) })
 	}
-	starts = append(starts, func() error { return c.waitForDefaultAccount(ctx) })
-	if err := together(starts...); err != nil {
+	g.Go(func() error { return c.waitForDefaultAccount(ctx) })
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	c.say("ready")
@@ -254,15 +257,4 @@ func (c *Cluster) path(elem ...string) string {
 
 func (c *Cluster) say(format string, args ...any) {
 	c.progress.printf("%s after %s", fmt.Sprintf(format, args...), time.Since(c.started).Round(10*time.Millisecond))
-}
-
-// together calls all functions at the same time and waits for all of them.
-func together(fs ...func() error) error {
-	errs := make([]error, len(fs))
-	var wg sync.WaitGroup
-	for i, f := range fs {
-		wg.Go(func() { errs[i] = f() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }

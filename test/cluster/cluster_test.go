@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
@@ -18,7 +20,13 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	if what := os.Getenv(holdEnv); what != "" {
+		fmt.Fprintln(os.Stderr, hold(what))
+		os.Exit(1)
+	}
+	os.Exit(cluster.Main(m))
+}
 
 func TestSimulatedNodes(t *testing.T) {
 	c := start(t, cluster.Options{Simulated: 2})
@@ -95,6 +103,24 @@ func TestSimulatedNodes(t *testing.T) {
 			t.Error("sleep goes on after its pod was deleted")
 		}
 	})
+	t.Run("a node can be added", func(t *testing.T) {
+		err := c.AddNode(t.Context(), cluster.NodeOptions{
+			Name: "big", Labels: map[string]string{"size": "big"},
+			Capacity: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("64"), corev1.ResourceMemory: resource.MustParse("1Gi"), corev1.ResourcePods: resource.MustParse("10")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runPod(t, c, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "big"},
+			Spec: corev1.PodSpec{
+				NodeSelector: map[string]string{"size": "big"},
+				Containers: []corev1.Container{{Name: "c", Image: "any", Resources: corev1.ResourceRequirements{
+					Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("60")},
+				}}},
+			},
+		})
+	})
 	t.Run("the API server can fail and come back", func(t *testing.T) {
 		if err := c.StopAPIServer(); err != nil {
 			t.Fatal(err)
@@ -140,25 +166,33 @@ func start(t *testing.T, opts cluster.Options) *cluster.Cluster {
 // runPod creates a pod and waits for it to be Ready.
 func runPod(t *testing.T, c *cluster.Cluster, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
-	pods := c.Client().CoreV1().Pods("default")
-	if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+	pod, err := waitForPod(t.Context(), c, pod)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	return pod
+}
+
+func waitForPod(ctx context.Context, c *cluster.Cluster, pod *corev1.Pod) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	pods := c.Client().CoreV1().Pods("default")
+	if _, err := pods.Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+		return nil, err
+	}
 	for {
 		got, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
 		if err != nil {
-			t.Fatalf("wait for pod %s: %v", pod.Name, err)
+			return nil, fmt.Errorf("wait for pod %s: %w", pod.Name, err)
 		}
 		for _, condition := range got.Status.Conditions {
 			if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-				return got
+				return got, nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("wait for pod %s: %v; its status is %+v", pod.Name, ctx.Err(), got.Status)
+			return nil, fmt.Errorf("wait for pod %s: %w; its status is %+v", pod.Name, ctx.Err(), got.Status)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -168,14 +202,18 @@ func runPod(t *testing.T, c *cluster.Cluster, pod *corev1.Pod) *corev1.Pod {
 // returns its output.
 func execIn(t *testing.T, c *cluster.Cluster, pod *corev1.Pod, command ...string) (string, error) {
 	t.Helper()
+	return execCommand(t.Context(), c, pod, command...)
+}
+
+func execCommand(ctx context.Context, c *cluster.Cluster, pod *corev1.Pod, command ...string) (string, error) {
 	req := c.Client().CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: pod.Spec.Containers[0].Name, Command: command, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewWebSocketExecutor(c.RESTConfig(), "GET", req.URL().String())
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	var out, errOut bytes.Buffer
-	err = executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdin: strings.NewReader("input"), Stdout: &out, Stderr: &errOut})
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: strings.NewReader("input"), Stdout: &out, Stderr: &errOut})
 	return out.String() + errOut.String(), err
 }
 

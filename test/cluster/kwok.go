@@ -19,8 +19,8 @@ func (c *Cluster) startSimulation() error {
 			return err
 		}
 	}
-	config := c.path("kwok", "kwok.yaml")
-	if err := os.WriteFile(config, stages, 0o644); err != nil {
+	const config = "kwok.yaml"
+	if err := os.WriteFile(c.path("kwok", config), stages, 0o644); err != nil {
 		return err
 	}
 	err = c.runEdited("kwok", []string{
@@ -37,6 +37,7 @@ func (c *Cluster) startSimulation() error {
 		"--server-address=127.0.0.1:" + strconv.Itoa(c.net.kwok),
 	}, func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "HOME="+c.path("kwok")) // kwok would read ~/.kwok
+		cmd.Dir = c.path("kwok")                          // kwok splits the path of its configuration at commas
 	})
 	if err != nil {
 		return err

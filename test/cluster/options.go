@@ -43,6 +43,21 @@ type Options struct {
 	APIServerArgs, ControllerManagerArgs, SchedulerArgs []string
 }
 
+// programs are the ones that the cluster starts with.
+func (o Options) programs() []string {
+	names := []string{"etcd", "kube-apiserver"}
+	if !o.APIServerOnly {
+		names = append(names, "kube-controller-manager", "kube-scheduler")
+	}
+	if o.Simulated > 0 {
+		names = append(names, "kwok", "kwok-stages", "simulated-kubelet")
+	}
+	if o.Real > 0 {
+		names = append(names, "kubelet")
+	}
+	return names
+}
+
 // NodeOptions describes a node to add to a running cluster.
 type NodeOptions struct {
 	// Name is the node's name; it has to be free.
