@@ -22,7 +22,6 @@ type runtimeObject = runtime.Object
 
 // +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions,verbs=update;patch;delete
 // +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions/status,verbs=update
-// +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions/finalizers,verbs=update
 
 // note keeps what a plan says about time.
 func (c *executions) note(m *memory, plan pipeline.Plan) {
