@@ -103,10 +103,9 @@ func unsupportedCache(c v1alpha1.CacheSpec) []string {
 	}
 	if c.Backend == v1alpha1.CachePVC {
 		p := c.PersistentVolumeClaim
-		switch {
-		case p == nil:
+		if p == nil {
 			out = append(out, "cache.backend PersistentVolumeClaim needs cache.persistentVolumeClaim.claimName")
-		default:
+		} else {
 			refuse(p.Template != nil, "persistentVolumeClaim.template")
 			refuse(p.PerNode, "persistentVolumeClaim.perNode")
 			if p.ClaimName == "" && p.Template == nil {

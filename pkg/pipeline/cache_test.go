@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,12 +72,12 @@ stages:
 		in   func(*CompileInput)
 		want []string
 	}{
-		"a directory on the node for each path, and the nodes that have it": {setting(host), append(hostPath[:len(hostPath):len(hostPath)], "prefers n1 100", "prefers n2 50")},
-		"weights as the first design had them":                              {setting(mode(v1alpha1.AffinityOriginal)), append(hostPath[:len(hostPath):len(hostPath)], "prefers n1 100", "prefers n2 90")},
+		"a directory on the node for each path, and the nodes that have it": {setting(host), append(slices.Clip(hostPath), "prefers n1 100", "prefers n2 50")},
+		"weights as the first design had them":                              {setting(mode(v1alpha1.AffinityOriginal)), append(slices.Clip(hostPath), "prefers n1 100", "prefers n2 90")},
 		"no preference":                                                     {setting(mode(v1alpha1.AffinityNone)), hostPath},
 		"an empty directory, which no node has":                             {setting(v1alpha1.CacheSpec{Backend: v1alpha1.CacheEmptyDir}), subPaths("cache: empty")},
 		"a claim":                                                           {setting(v1alpha1.CacheSpec{PersistentVolumeClaim: &v1alpha1.PVCCache{ClaimName: "nfs"}}), subPaths("cache: claim nfs")},
-		"switched off in the setting":                                       {setting(v1alpha1.CacheSpec{Enabled: ptr(false)}), nil},
+		"switched off in the setting":                                       {setting(v1alpha1.CacheSpec{Enabled: new(false)}), nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -104,9 +105,9 @@ stages:
 		}{
 			{nil, "base"},
 			{[]*CacheConfig{nil, {Entries: entries("stage")}, nil}, "stage"},
-			{[]*CacheConfig{{Enabled: ptr(false)}, {Entries: entries("stage")}}, ""},
-			{[]*CacheConfig{{Enabled: ptr(false)}, nil, {Enabled: ptr(true)}}, "base"},
-			{[]*CacheConfig{{Entries: entries("file")}, {Entries: entries("stage")}, {Enabled: ptr(false)}}, ""},
+			{[]*CacheConfig{{Enabled: new(false)}, {Entries: entries("stage")}}, ""},
+			{[]*CacheConfig{{Enabled: new(false)}, nil, {Enabled: new(true)}}, "base"},
+			{[]*CacheConfig{{Entries: entries("file")}, {Entries: entries("stage")}, {Enabled: new(false)}}, ""},
 		} {
 			got := ""
 			if e := stepCache(base, c.levels...); e != nil {

@@ -72,7 +72,7 @@ func (k containerKind) key() string {
 // mergeResources gives each container what its busiest stage needs. In one stage the requests of its steps add up, since they run at
 // once. A limit adds up the same way, but one step without a limit leaves its container without: it must not be held to what another
 // step asked for.
-func (c *containers) mergeResources([]plannedStage) {
+func (c *containers) mergeResources() {
 	for _, pc := range c.list {
 		byStage := map[int][]corev1.ResourceRequirements{}
 		for _, u := range pc.uses {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func newPlan(in CompileInput) (*planner, error) {
 	if len(p.errs) > 0 {
 		return nil, invalidConfig(p.errs.sorted())
 	}
-	p.plan.containers.mergeResources(p.plan.stages)
+	p.plan.containers.mergeResources()
 	return p, nil
 }
 
@@ -137,9 +138,7 @@ func (p *planner) variables() error {
 	v := networkVariables(p.in.Setting)
 	cicd := cicdVariables(p.in)
 	p.known = map[string]string{}
-	for name, value := range cicd.values {
-		p.known[name] = value
-	}
+	maps.Copy(p.known, cicd.values)
 	for _, r := range params {
 		if r.Secret == nil {
 			p.known[r.Name] = r.Value

@@ -13,8 +13,6 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 var ignorePositions = cmpopts.IgnoreUnexported(Config{})
 
 func TestParseConfig(t *testing.T) {
@@ -64,14 +62,14 @@ func TestParseConfig(t *testing.T) {
 		"reads a timeout in minutes":    {"timeout: 5\n" + tail, Config{Timeout: 5 * time.Minute, Stages: one}},
 		"reads a timeout as duration":   {"timeout: 1h30m\n" + tail, Config{Timeout: 90 * time.Minute, Stages: one}},
 		"reads a quoted timeout":        {"timeout: \"7\"\n" + tail, Config{Timeout: 7 * time.Minute, Stages: one}},
-		"switches the cache off":        {"cache: false\n" + tail, Config{Timeout: time.Hour, Cache: &CacheConfig{Enabled: ptr(false)}, Stages: one}},
+		"switches the cache off":        {"cache: false\n" + tail, Config{Timeout: time.Hour, Cache: &CacheConfig{Enabled: new(false)}, Stages: one}},
 		"treats an empty key as absent": {"cache:\nbranch: ~\nenv:\n" + tail, Config{Timeout: time.Hour, Stages: one}},
 		"turns a preset and paths into entries": {"cache: {preset: GO, paths: [/a, /b]}\n" + tail, Config{Timeout: time.Hour, Stages: one, Cache: &CacheConfig{
 			Entries: []v1alpha1.CacheEntry{{Name: "go", Preset: "go"}, {Name: "paths", Paths: []string{"/a", "/b"}}},
 		}}},
 		"knows parameter types in any case": {"parameters: [{name: a, type: choice, choices: [x, 2], default: 2}, {name: b, type: BOOLEAN, default: true}, {name: c}]\n" + tail, Config{
 			Timeout: time.Hour, Stages: one, Parameters: []v1alpha1.ParameterSpec{
-				{Name: "a", Type: "Choice", Choices: []string{"x", "2"}, Default: ptr("2")}, {Name: "b", Type: "Boolean", Default: ptr("true")}, {Name: "c", Type: "String"},
+				{Name: "a", Type: "Choice", Choices: []string{"x", "2"}, Default: new("2")}, {Name: "b", Type: "Boolean", Default: new("true")}, {Name: "c", Type: "String"},
 			},
 		}},
 		"knows an event by any of its spellings": {
@@ -80,7 +78,7 @@ func TestParseConfig(t *testing.T) {
 		},
 		"does not count a clone that is written": {
 			"stages: [{name: Clone, steps: [{sourceCodeConfig: {}}]}, {name: a, steps: [{runScriptConfig: {image: i, shellScript: s}}]}]",
-			Config{Timeout: time.Hour, Stages: []Stage{{Name: "Clone", Steps: []Step{{Name: "clone", SourceCodeConfig: &SourceCodeConfig{Depth: ptr(50)}}}}, one[0]}},
+			Config{Timeout: time.Hour, Stages: []Stage{{Name: "Clone", Steps: []Step{{Name: "clone", SourceCodeConfig: &SourceCodeConfig{Depth: new(50)}}}}, one[0]}},
 		},
 		"expands anchors and merges, keys of the map itself winning": {`
 stages:
@@ -332,8 +330,7 @@ func TestParseConfigErrors(t *testing.T) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("took %s", took)
 			}
-			var errs ConfigErrors
-			if !errors.As(err, &errs) {
+			if _, ok := errors.AsType[ConfigErrors](err); !ok {
 				t.Fatalf("error %v, want ConfigErrors", err)
 			}
 			if c.want == nil {
@@ -400,8 +397,7 @@ func FuzzParseConfig(f *testing.F) {
 		in.Config = c
 		out, err := Compile(in)
 		if err != nil {
-			var ce *CompileError
-			if !errors.As(err, &ce) {
+			if _, ok := errors.AsType[*CompileError](err); !ok {
 				t.Fatalf("error %T, want *CompileError", err)
 			}
 			return

@@ -58,7 +58,7 @@ func checkRoundTrip(t *testing.T, text string) {
 	if diff := cmp.Diff(text, got); diff != "" {
 		t.Errorf("decoded text (-want +got):\n%s", diff)
 	}
-	for _, line := range strings.Split(source, "\n") {
+	for line := range strings.SplitSeq(source, "\n") {
 		if len(line) > maxLiteral+8 {
 			t.Errorf("a literal has %d characters, want at most %d", len(line), maxLiteral)
 		}

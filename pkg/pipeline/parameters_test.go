@@ -17,15 +17,15 @@ func TestResolveParameters(t *testing.T) {
 		wantErr  string
 	}{
 		"takes what is given over the default": {
-			[]v1alpha1.ParameterSpec{{Name: "a", Default: ptr("x")}}, []v1alpha1.Parameter{{Name: "a", Value: "y"}}, []ResolvedParameter{{Name: "a", Type: "String", Value: "y"}}, "",
+			[]v1alpha1.ParameterSpec{{Name: "a", Default: new("x")}}, []v1alpha1.Parameter{{Name: "a", Value: "y"}}, []ResolvedParameter{{Name: "a", Type: "String", Value: "y"}}, "",
 		},
-		"takes the default":                  {[]v1alpha1.ParameterSpec{{Name: "a", Default: ptr("x")}}, nil, []ResolvedParameter{{Name: "a", Type: "String", Value: "x"}}, ""},
+		"takes the default":                  {[]v1alpha1.ParameterSpec{{Name: "a", Default: new("x")}}, nil, []ResolvedParameter{{Name: "a", Type: "String", Value: "x"}}, ""},
 		"takes the first choice":             {[]v1alpha1.ParameterSpec{choice}, nil, []ResolvedParameter{{Name: "target", Type: "Choice", Value: "dev"}}, ""},
 		"takes the empty text at last":       {[]v1alpha1.ParameterSpec{{Name: "a", Type: "Number"}}, nil, []ResolvedParameter{{Name: "a", Type: "Number"}}, ""},
 		"leaves a Secret without value out":  {[]v1alpha1.ParameterSpec{{Name: "a", Type: "Secret"}}, nil, nil, ""},
 		"names the Secret of a Secret value": {[]v1alpha1.ParameterSpec{{Name: "a", Type: "Secret"}}, []v1alpha1.Parameter{{Name: "a", Value: "s/k"}}, []ResolvedParameter{{Name: "a", Type: "Secret", Secret: &v1alpha1.SecretKeyReference{Name: "s", Key: "k"}}}, ""},
 		"lets the later declaration win in the earlier's place": {
-			[]v1alpha1.ParameterSpec{{Name: "a", Default: ptr("1")}, {Name: "b"}, {Name: "a", Type: "Boolean", Default: ptr("TRUE")}}, nil,
+			[]v1alpha1.ParameterSpec{{Name: "a", Default: new("1")}, {Name: "b"}, {Name: "a", Type: "Boolean", Default: new("TRUE")}}, nil,
 			[]ResolvedParameter{{Name: "a", Type: "Boolean", Value: "true"}, {Name: "b", Type: "String"}}, "",
 		},
 		"refuses every value that does not fit": {
