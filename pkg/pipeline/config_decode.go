@@ -22,7 +22,7 @@ type decoder struct {
 	errs          ConfigErrors
 	pos           map[string]position // of each field that is set: its key, or the item of a list
 	values, bytes int
-	over          bool // the expanded file is too large: nothing more is read
+	over          bool // the expanded file is too large or too wrong: nothing more is read
 }
 
 func (d *decoder) decode(root *yaml.Node, into *Config) {
@@ -31,6 +31,8 @@ func (d *decoder) decode(root *yaml.Node, into *Config) {
 }
 
 func (d *decoder) failf(n *yaml.Node, path, format string, args ...any) {
+	// nobody reads on, and a file of commas has a hundred thousand
+	d.over = d.over || len(d.errs) >= 10*maxErrors
 	d.errs = append(d.errs, ConfigError{Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 

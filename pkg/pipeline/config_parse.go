@@ -51,7 +51,7 @@ func bounded(errs ConfigErrors) ConfigErrors {
 		return errs
 	}
 	last := errs[maxErrors]
-	last.Path, last.Message = "", fmt.Sprintf("and %d more mistakes", len(errs)-maxErrors)
+	last.Path, last.Message = "", "and more mistakes"
 	return append(errs[:maxErrors:maxErrors], last)
 }
 
