@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -139,14 +139,24 @@ func mergePod(pod *corev1.Pod, patch []byte) (*corev1.Pod, error) {
 			return nil, problem
 		}
 	}
-	original, err := json.Marshal(pod)
+	var original, changes map[string]any
+	text, err := json.Marshal(pod)
 	if err != nil {
 		return nil, err
 	}
-	merged, err := strategicpatch.StrategicMergePatch(original, patch, corev1.Pod{})
+	if err := json.Unmarshal(text, &original); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(patch, &changes); err != nil {
+		return nil, err
+	}
+	merged, err := strategicMerge(original, changes, reflect.TypeFor[corev1.Pod]())
 	if err != nil {
+		return nil, err
+	}
+	if text, err = json.Marshal(merged); err != nil {
 		return nil, err
 	}
 	out := &corev1.Pod{}
-	return out, json.Unmarshal(merged, out)
+	return out, json.Unmarshal(text, out)
 }
