@@ -170,7 +170,7 @@ func (c *Controllers) Run(ctx context.Context) error {
 	s := c.shared
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives the drain of the queues
 	if s.o.Recorder == nil {
-		s.o.Recorder = kube.NewRecorder(background, s.o.Clients, "hookd")
+		s.o.Recorder = newRecorder(background, s.o.Clients, "hookd")
 	}
 	if err := c.handlers(); err != nil {
 		stop()

@@ -1,4 +1,4 @@
-package kube
+package controller
 
 import (
 	"context"
@@ -8,16 +8,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
 )
 
 // eventTimeout bounds the write of one event: an event is a courtesy, never worth
 // waiting for.
 const eventTimeout = 10 * time.Second
 
-// NewRecorder records events of the objects of c's scheme, in the background, in the
+// newRecorder records events of the objects of c's scheme, in the background, in the
 // name of component. Equal ones are counted rather than repeated, and an object that
-// has too many of them is cut off. It ends with ctx.
-func NewRecorder(ctx context.Context, c *Clients, component string) record.EventRecorder {
+// has too many of them is cut off. It ends with ctx. (It is not in
+// pkg/kube since tools/record brings OpenAPI and protobuf, which the plugin, too, would carry.)
+func newRecorder(ctx context.Context, c *kube.Clients, component string) record.EventRecorder {
 	b := record.NewBroadcaster(record.WithContext(ctx))
 	b.StartRecordingToSink(eventSink{ctx, c})
 	return b.NewRecorder(c.Scheme, corev1.EventSource{Component: component})
@@ -25,7 +28,7 @@ func NewRecorder(ctx context.Context, c *Clients, component string) record.Event
 
 type eventSink struct {
 	ctx     context.Context
-	clients *Clients
+	clients *kube.Clients
 }
 
 func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
