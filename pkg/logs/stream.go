@@ -95,8 +95,7 @@ func (e *httpError) Unwrap() error { return e.err }
 // refuse answers with an error and nothing else.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
-	var he *httpError
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[*httpError](err); ok {
 		status = he.status
 	}
 	h := w.Header()

@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // this is a main
 }
 
 func start(t *testing.T) *server {

@@ -16,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -209,8 +210,7 @@ func expose(t *testing.T, s *server, ip string, port int32) {
 		t.Fatal(err)
 	}
 	before := svc.Spec.Selector
-	svc.Spec.Selector = nil
-	if _, err := services.Update(ctx, svc, metav1.UpdateOptions{}); err != nil {
+	if _, err := services.Patch(ctx, "hookd", types.JSONPatchType, []byte(`[{"op": "remove", "path": "/spec/selector"}]`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	// The API server proxies to addresses of pods only: it looks the pod up.
@@ -228,8 +228,8 @@ func expose(t *testing.T, s *server, ip string, port int32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod.Status.PodIP, pod.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
-	if _, err := pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{}); err != nil {
+	address := fmt.Appendf(nil, `{"status": {"podIP": %q, "podIPs": [{"ip": %q}]}}`, ip, ip)
+	if _, err := pods.Patch(ctx, pod.Name, types.MergePatchType, address, metav1.PatchOptions{}, "status"); err != nil {
 		t.Fatal(err)
 	}
 	ready, tcp, name := true, corev1.ProtocolTCP, "http"
