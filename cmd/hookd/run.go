@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/utils/clock"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/controller"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/hook"
@@ -78,9 +79,11 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 		if err != nil {
 			return fmt.Errorf("name this replica: %w", err)
 		}
-		return controller.Lead(ctx, controller.Lease{
-			Config: cfg, Namespace: o.namespace, Name: leaseName, Identity: host + "_" + string(uuid.NewUUID()), Log: log,
-		}, leading.run)
+		lease := kube.Lease{
+			Clients: clients, Namespace: o.namespace, Name: leaseName, Identity: host + "_" + string(uuid.NewUUID()),
+			Log: log, Clock: clock.RealClock{},
+		}
+		return lease.Lead(ctx, leading.run)
 	})
 	return g.Wait()
 }

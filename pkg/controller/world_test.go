@@ -112,6 +112,7 @@ type world struct {
 	url     string
 	project string
 	reader  *reader
+	clock   fastClock
 	stop    context.CancelFunc
 	stopped chan error
 }
@@ -121,7 +122,8 @@ const pathLogs = "KUBECTL_PIPELINE_TEST_LOG"
 // newWorld makes a project that uses a Jenkins double. Controllers are started by start.
 func newWorld(t *testing.T, opts jenkinstest.Options, change ...func(*v1alpha1.PipelineSetting)) *world {
 	t.Helper()
-	w := &world{t: t, clients: apiServer(t), reader: &reader{}}
+	w := &world{t: t, clients: apiServer(t), reader: &reader{}, clock: fastClock{time.Now(), 10}}
+	opts.Clock = w.clock
 	w.jenkins = jenkinstest.New(opts)
 	t.Cleanup(w.jenkins.Close)
 	httpServer := httptest.NewServer(w.jenkins)
@@ -148,7 +150,7 @@ func (w *world) start() {
 	if os.Getenv(pathLogs) != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	c := controller.New(controller.Options{Clients: w.clients, Reader: w.reader, Log: log, ExternalURL: "https://hookd.example"})
+	c := controller.New(controller.Options{Clients: w.clients, Reader: w.reader, Log: log, ExternalURL: "https://hookd.example", Clock: w.clock})
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Run(ctx) }()

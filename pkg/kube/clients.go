@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,8 +19,8 @@ type Clients struct {
 	// Config is what the clients were made from.
 	Config *rest.Config
 
-	pipeline, core rest.Interface
-	params         runtime.ParameterCodec
+	pipeline, core, coordination rest.Interface
+	params                       runtime.ParameterCodec
 }
 
 // NewClients connects to the API server of cfg, which is copied. Nothing is sent
@@ -38,6 +39,7 @@ func NewClients(cfg *rest.Config) (*Clients, error) {
 	}{
 		{&c.pipeline, v1alpha1.SchemeGroupVersion, "/apis"},
 		{&c.core, corev1.SchemeGroupVersion, "/api"},
+		{&c.coordination, coordinationv1.SchemeGroupVersion, "/apis"},
 	} {
 		gc := rest.CopyConfig(c.Config)
 		gc.GroupVersion = &g.gv
@@ -105,6 +107,11 @@ func (c *Clients) ServiceAccounts(ns string) Resource[*corev1.ServiceAccount, *c
 // Namespaces is a client of Namespace objects.
 func (c *Clients) Namespaces() Resource[*corev1.Namespace, *corev1.NamespaceList] {
 	return newResource(c, c.core, "namespaces", "", &corev1.Namespace{}, &corev1.NamespaceList{})
+}
+
+// Leases is a client of Lease objects.
+func (c *Clients) Leases(ns string) Resource[*coordinationv1.Lease, *coordinationv1.LeaseList] {
+	return newResource(c, c.coordination, "leases", ns, &coordinationv1.Lease{}, &coordinationv1.LeaseList{})
 }
 
 // Events is a client of core Event objects.
