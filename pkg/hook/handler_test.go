@@ -136,12 +136,14 @@ func (f *fixture) start() {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("never: %s", what)
+		case <-tick.C:
 		}
-		time.Sleep(2 * time.Millisecond) // polls a condition with a deadline
 	}
 }
 

@@ -3,6 +3,7 @@ package scm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -56,18 +57,12 @@ func IsNotFound(err error, what ...Missing) bool {
 	if !errors.As(err, &e) || e.Kind != KindNotFound {
 		return false
 	}
-	for _, w := range what {
-		if e.Missing == w {
-			return true
-		}
-	}
-	return len(what) == 0
+	return len(what) == 0 || slices.Contains(what, e.Missing)
 }
 
 // KindOf is the kind of err, or "" when it is not an Error.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return ""

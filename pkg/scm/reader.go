@@ -284,7 +284,7 @@ func checkRef(ref string) error {
 		strings.HasSuffix(ref, "/") || strings.HasSuffix(ref, ".") || strings.Contains(ref, "..") ||
 		strings.Contains(ref, "@{") || strings.Contains(ref, "//") || ref == "@" ||
 		strings.ContainsAny(ref, " ~^:?*[\\\x7f")
-	for _, part := range strings.Split(ref, "/") {
+	for part := range strings.SplitSeq(ref, "/") {
 		bad = bad || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
 	}
 	for _, c := range []byte(ref) {

@@ -144,14 +144,14 @@ func verifyHMAC(keys [][]byte, signature string, body []byte) error {
 	return nil
 }
 
-// single gives the only value of a header: a second one is somebody's attempt to
-// have two readers read different ones.
-func single(h http.Header, name string) (string, bool) {
+// single gives the only value of a header, else "": a second one is somebody's
+// attempt to have two readers read different ones.
+func single(h http.Header, name string) string {
 	v := h.Values(name)
 	if len(v) != 1 {
-		return "", false
+		return ""
 	}
-	return v[0], true
+	return v[0]
 }
 
 // deliveryID is the sender's id when it is a plain token, else one made from the

@@ -32,8 +32,7 @@ const (
 // verifyGitHub takes the SHA-256 signature only; SHA-1 is what an attacker would like
 // us to fall back to.
 func verifyGitHub(keys [][]byte, header http.Header, body []byte) error {
-	value, _ := single(header, githubSignatureHeader)
-	signature, ok := strings.CutPrefix(value, "sha256=")
+	signature, ok := strings.CutPrefix(single(header, githubSignatureHeader), "sha256=")
 	if !ok {
 		signature = ""
 	}
@@ -43,8 +42,7 @@ func verifyGitHub(keys [][]byte, header http.Header, body []byte) error {
 // parseGitHub understands push and ping. A tag push fires push and create: only push
 // is taken, so that it starts one run.
 func parseGitHub(header http.Header, body []byte) (Delivery, error) {
-	id, _ := single(header, githubDeliveryHeader)
-	event, _ := single(header, githubEventHeader)
+	id, event := single(header, githubDeliveryHeader), single(header, githubEventHeader)
 	d := Delivery{ID: deliveryID(id, body), Event: event}
 	switch github.Event(event) {
 	case github.PushEvent:

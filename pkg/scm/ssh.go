@@ -48,8 +48,7 @@ func dialSSH(ctx context.Context, u *url.URL, c Credential, limit int64) (wire, 
 	})
 	if err != nil {
 		stop()
-		var wrong *Error
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*Error](err); ok {
 			return nil, wrong
 		}
 		if strings.Contains(err.Error(), "unable to authenticate") {

@@ -73,12 +73,11 @@ func (w *streamWire) refs(context.Context) (*packp.AdvRefs, error) {
 // refused finds out what a host says when it does not speak the protocol: an error
 // line, or words on the error stream.
 func (w *streamWire) refused(err error) error {
-	if e := w.out.err; e != nil && e != io.EOF {
+	if e := w.out.err; e != nil && !errors.Is(e, io.EOF) {
 		return e
 	}
 	text := err.Error()
-	var unexpected *packp.ErrUnexpectedData
-	if errors.As(err, &unexpected) {
+	if unexpected, ok := errors.AsType[*packp.ErrUnexpectedData](err); ok {
 		text = string(unexpected.Data)
 	}
 	if w.stderr != nil {
@@ -128,7 +127,7 @@ func (w *streamWire) reusable() bool { return false }
 func (w *streamWire) close()         { w.closer() }
 
 func (w *streamWire) readError() error {
-	if e := w.out.err; e != nil && e != io.EOF {
+	if e := w.out.err; e != nil && !errors.Is(e, io.EOF) {
 		return e
 	}
 	return nil

@@ -85,7 +85,7 @@ type boundedTransport struct {
 }
 
 func (t *boundedTransport) fail(err error) {
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		t.failed.CompareAndSwap(nil, &err)
 	}
 }
@@ -139,8 +139,7 @@ func unreachable(what string, err error) *Error {
 	if errors.Is(err, errTooLarge) {
 		return errorf(KindTooLarge, "%s: %v", what, errTooLarge)
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	return errorf(KindUnreachable, "%s: %v", what, err)
