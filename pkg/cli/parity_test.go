@@ -132,7 +132,7 @@ func TestDependencies(t *testing.T) {
 	for _, banned := range []string{
 		"k8s.io/client-go/kubernetes", "k8s.io/client-go/kubernetes/scheme", "k8s.io/client-go/discovery",
 		"k8s.io/cli-runtime/pkg/genericclioptions", "k8s.io/cli-runtime/pkg/resource",
-		"github.com/prometheus/client_golang/prometheus", "google.golang.org/grpc", "sigs.k8s.io/kustomize/api/krusty",
+		"github.com/prometheus/client_golang/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf/proto", "k8s.io/client-go/tools/record",
 	} {
 		if slices.Contains(deps, banned) {
 			t.Errorf("the plugin reaches %s", banned)
