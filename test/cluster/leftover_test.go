@@ -61,7 +61,7 @@ func hold(what string) error {
 		}
 		// What a build may leave behind: a process that is nobody's child.
 		if out, err := execCommand(ctx, c, pod, "sh", "-c", "setsid sleep 100000 >/dev/null 2>&1 </dev/null & echo"); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
+			return fmt.Errorf("exec: %w: %s\n%s", err, out, tailOfLogs(c.Logs()))
 		}
 	case "command":
 		if err := exec.Command("setsid", "sleep", "100000").Start(); err != nil {
@@ -76,6 +76,11 @@ func hold(what string) error {
 		os.Exit(5)
 	}
 	select {}
+}
+
+func tailOfLogs(dir string) string {
+	out, _ := exec.Command("sh", "-c", "cd "+dir+" && tail -n 20 kube-apiserver.log *kubelet.log *containerd.log").CombinedOutput()
+	return string(out)
 }
 
 func TestNothingIsLeft(t *testing.T) {
