@@ -87,7 +87,7 @@ func (c comments) add(g *ast.GenDecl) {
 // plain is a comment as one line, without markers for other generators.
 func plain(doc *ast.CommentGroup) string {
 	var words []string
-	for _, line := range strings.Split(doc.Text(), "\n") {
+	for line := range strings.SplitSeq(doc.Text(), "\n") {
 		if !strings.HasPrefix(line, "+") {
 			words = append(words, strings.Fields(line)...)
 		}
