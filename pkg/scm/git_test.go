@@ -279,6 +279,16 @@ func TestGitSendsTheCredential(t *testing.T) {
 	}
 }
 
+func TestGitSendsALoginToItsProviderOnly(t *testing.T) {
+	var asked atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	t.Cleanup(srv.Close)
+	repo := Repository{URL: srv.URL + "/a/b", ProviderURL: "https://git.example.org", Credential: Credential{Token: "s3cr3t-token"}}
+	if _, err := NewReader(Options{}).Resolve(t.Context(), repo, "main"); KindOf(err) != KindInvalid || asked.Load() {
+		t.Errorf("err = %v, asked = %v, want Invalid before anything is sent", err, asked.Load())
+	}
+}
+
 func TestGitFollowsNoRedirectToAnotherHost(t *testing.T) {
 	var reached atomic.Bool
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))

@@ -77,6 +77,20 @@ func SameRepository(want string, addresses ...string) bool {
 	return false
 }
 
+// checkHost keeps a login for one host from being sent to another: over http the
+// repository's address decides where it goes, and whoever may write that need not be the
+// one who may read the login. (Over ssh the host keys decide.)
+func (r Repository) checkHost(u *url.URL) error {
+	if r.ProviderURL == "" || r.Credential == (Credential{}) || u.Scheme != "http" && u.Scheme != "https" {
+		return nil
+	}
+	p, err := url.Parse(r.ProviderURL)
+	if err != nil || !strings.EqualFold(p.Hostname(), u.Hostname()) {
+		return errorf(KindInvalid, "open repository: it is at %s, its provider is not: the login is for the provider only", u.Hostname())
+	}
+	return nil
+}
+
 // webURL is the address of the host's web pages.
 func (r Repository) webURL(u *url.URL) (*url.URL, error) {
 	if r.ProviderURL != "" {
