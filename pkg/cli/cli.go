@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -113,8 +114,7 @@ func (i interrupted) code() int {
 }
 
 func interruption(ctx context.Context) (interrupted, bool) {
-	i, ok := context.Cause(ctx).(interrupted)
-	return i, ok
+	return errors.AsType[interrupted](context.Cause(ctx))
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -127,7 +127,7 @@ func TestAgainstARealAPIServer(t *testing.T) {
 	w.set(name, func(pe *v1alpha1.PipelineExecution) {
 		pe.Status.Phase, pe.Status.Reason, pe.Status.Message = v1alpha1.PhaseFailed, v1alpha1.ReasonStepFailed, "exit code 7"
 		st := &pe.Status.Stages[0]
-		st.Phase, st.Steps[0].Phase, st.Steps[0].ExitCode = v1alpha1.PhaseFailed, v1alpha1.PhaseFailed, code(7)
+		st.Phase, st.Steps[0].Phase, st.Steps[0].ExitCode = v1alpha1.PhaseFailed, v1alpha1.PhaseFailed, new(int32(7))
 	})
 	if got := <-watched; got.code != exitFailed || !strings.Contains(got.out, "Build/compile Running -> Failed: exit 7") || !strings.Contains(got.err, "exit code 7") {
 		t.Errorf("watch: %+v", got)

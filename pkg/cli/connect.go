@@ -21,8 +21,8 @@ type connection struct {
 	userExtra  []string
 }
 
-// connectionFlags are hidden from each command's help: `kubectl options` documents
-// them, and they would bury our own.
+// bind adds the flags. Most are hidden from help: `kubectl options` documents them, and
+// they would bury our own.
 func (c *connection) bind(fs *pflag.FlagSet) {
 	names := clientcmd.RecommendedConfigOverrideFlags("")
 	names.ClusterOverrideFlags.APIServer.ShortName = "s"
@@ -52,8 +52,6 @@ type project struct {
 	// user is the kubeconfig's name for whoever is asking: a guess, for when the API
 	// server cannot be asked.
 	user string
-	// hosts that a person can be pointed to in an error.
-	host string
 }
 
 // connect reads the kubeconfig; no request is sent.
@@ -87,7 +85,7 @@ func (a *app) connect() (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &project{Clients: clients, namespace: ns, user: kubeconfigUser(cc, a.conn.overrides), host: cfg.Host}, nil
+	return &project{Clients: clients, namespace: ns, user: kubeconfigUser(cc, a.conn.overrides)}, nil
 }
 
 func kubeconfigUser(cc clientcmd.ClientConfig, o clientcmd.ConfigOverrides) string {

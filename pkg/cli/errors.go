@@ -35,8 +35,7 @@ func hinted(err error, hint string) error {
 }
 
 func hintOf(err error) string {
-	var h *hintError
-	if errors.As(err, &h) {
+	if h, ok := errors.AsType[*hintError](err); ok {
 		return h.hint
 	}
 	return ""
@@ -51,8 +50,7 @@ func (a *app) report(err error, cmd *cobra.Command) int {
 		return exitBrokenPipe
 	}
 	code := exitError
-	var e *exit
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*exit](err); ok {
 		code = e.code
 		if e.cause == nil {
 			return code
@@ -151,8 +149,7 @@ func isNoSuchResource(err error) bool {
 }
 
 func hostOf(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		if parsed, perr := url.Parse(u.URL); perr == nil {
 			return parsed.Host
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
@@ -68,8 +69,8 @@ func (e *exit) Error() string {
 func (e *exit) Unwrap() error { return e.cause }
 
 func isExit(err error) bool {
-	var e *exit
-	return errors.As(err, &e)
+	_, ok := errors.AsType[*exit](err)
+	return ok
 }
 
 // phaseCode is the exit code for a finished run.
@@ -89,10 +90,8 @@ func phaseCode(p v1alpha1.Phase) int {
 // worst picks the exit code for several runs.
 func worst(codes ...int) int {
 	for _, c := range []int{exitError, exitTimeout, exitDetached, exitFailed, exitAborted} {
-		for _, got := range codes {
-			if got == c {
-				return c
-			}
+		if slices.Contains(codes, c) {
+			return c
 		}
 	}
 	return exitOK

@@ -144,7 +144,7 @@ func (a *app) verdict(ctx, waiting context.Context, run *v1alpha1.PipelineExecut
 	case wasInterrupted:
 		fmt.Fprintf(a.ErrOut, "\n%s: left %s running\nhint: %s shows it again, kubectl pipeline cancel %s stops it\n", i.signal, title(run), again, run.Name)
 		return &exit{code: exitDetached}
-	case context.Cause(waiting) == errTimeout:
+	case errors.Is(context.Cause(waiting), errTimeout):
 		return &exit{code: exitTimeout, cause: hinted(fmt.Errorf("run %s is still %s after %s", title(run), phaseOf(run), f.timeout), again+" goes on waiting")}
 	case errors.Is(err, errDeleted):
 		return &exit{code: exitError, cause: fmt.Errorf("wait for run %s: %w", run.Name, err)}

@@ -144,8 +144,7 @@ func (l *runLog) copy(ctx context.Context, w io.Writer, follow bool) error {
 
 func (l *runLog) explain(err error) error {
 	err = fmt.Errorf("read the log of run %s: %w", l.run.Name, err)
-	var refusal *logRefusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*logRefusal](err); ok {
 		switch refusal.status {
 		case http.StatusConflict:
 			return hinted(err, "kubectl pipeline logs "+l.run.Name+" -f waits for it")

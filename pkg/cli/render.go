@@ -98,8 +98,7 @@ func (a *app) render(file string, o *renderOptions) error {
 	}
 	compiled, err := pipeline.Compile(in)
 	if err != nil {
-		var mistakes pipeline.ConfigErrors
-		if errors.As(err, &mistakes) {
+		if mistakes, ok := errors.AsType[pipeline.ConfigErrors](err); ok {
 			return &badConfig{inputName(file), problems(inputName(file), mistakes)}
 		}
 		return fmt.Errorf("compile %s: %w", inputName(file), err)

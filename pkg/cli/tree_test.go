@@ -16,8 +16,6 @@ import (
 // ago is a time before testNow.
 func ago(d time.Duration) *metav1.Time { return &metav1.Time{Time: testNow.Add(-d)} }
 
-func code(n int32) *int32 { return &n }
-
 // sampleRun is a run in the middle of its work, with every kind of line in its tree.
 func sampleRun() *v1alpha1.PipelineExecution {
 	pe := in(v1alpha1.PhaseRunning)
@@ -55,7 +53,7 @@ func failedRun() *v1alpha1.PipelineExecution {
 	pe.Status.Message = `script returned exit code 1`
 	b := &pe.Status.Stages[1]
 	b.Phase, b.FinishedAt = v1alpha1.PhaseFailed, ago(0)
-	b.Steps[1].Phase, b.Steps[1].FinishedAt, b.Steps[1].ExitCode = v1alpha1.PhaseFailed, ago(0), code(1)
+	b.Steps[1].Phase, b.Steps[1].FinishedAt, b.Steps[1].ExitCode = v1alpha1.PhaseFailed, ago(0), new(int32(1))
 	b.Steps[1].Message = "--- FAIL: TestX"
 	pe.Status.Stages[3].Phase = v1alpha1.PhaseSkipped
 	pe.Status.Conditions = []metav1.Condition{

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"syscall"
@@ -516,9 +517,7 @@ func TestLiveTree(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := populated(t)
 			w.screen = c.screen
-			for k, v := range c.env {
-				w.env[k] = v
-			}
+			maps.Copy(w.env, c.env)
 			w.api.watches = []func(*watchConn){end}
 			got := w.run("watch", "app#12")
 			if got.code != exitFailed {
