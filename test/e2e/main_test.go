@@ -62,7 +62,11 @@ type project struct {
 
 func newProject(t *testing.T, quota int32, change ...func(*v1alpha1.Pipeline)) *project {
 	t.Helper()
-	w := theWorld(t)
+	return newProjectIn(t, theWorld(t), quota, change...)
+}
+
+func newProjectIn(t *testing.T, w *harness.World, quota int32, change ...func(*v1alpha1.Pipeline)) *project {
+	t.Helper()
 	p := &project{T: t, World: w, name: fmt.Sprintf("e2e-%d", projects.Add(1))}
 	ctx := t.Context()
 	if err := w.Project(ctx, p.name, quota); err != nil {

@@ -6,7 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
 )
@@ -44,50 +44,61 @@ func (w *World) startJenkins() error {
 // since its image cannot be pulled here: hookd runs as a program beside the
 // cluster instead, with the same rights.
 func (w *World) install(ctx context.Context) error {
-	for _, args := range [][]string{
-		{"apply", "--server-side", "-k", filepath.Join(w.root, "manifests")},
-		{"wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=kubectl-pipeline"},
-		{"-n", HookdNamespace, "scale", "deployment", "hookd", "--replicas=0"},
-	} {
-		if out, err := w.Kubectl(ctx, HookdNamespace, args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
-		}
-	}
-	return nil
+	return w.kubectl(ctx,
+		[]string{"apply", "--server-side", "-k", filepath.Join(w.root, "manifests")},
+		[]string{"wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=kubectl-pipeline"},
+		[]string{"scale", "deployment", "hookd", "--replicas=0"},
+	)
 }
 
-// route makes hookd's Service lead to the replicas that run beside the cluster.
+// route makes hookd's Service lead to the replicas that run beside the cluster. The
+// API server proxies to addresses of pods only, so a pod that nothing runs lends them
+// its name.
 func (w *World) route(ctx context.Context) error {
 	if w.logsURL() != "" {
 		return nil // the API server would not proxy to a loopback address
 	}
-	manifest := ""
+	const pod = "hookd-beside"
+	manifest := fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: %s, namespace: %s}
+spec:
+  schedulerName: none
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - {name: hookd, image: none, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
+`, pod, HookdNamespace)
+	ip := w.Cluster.HostIP()
 	for i, h := range w.Hookd {
-		host, port, err := net.SplitHostPort(h.URL[len("http://"):])
-		if err != nil {
-			return err
-		}
-		number, err := strconv.Atoi(port)
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(h.URL, "http://"))
 		if err != nil {
 			return err
 		}
 		manifest += fmt.Sprintf(`---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: hookd-beside-%d, namespace: %s, labels: {kubernetes.io/service-name: hookd}}
+metadata: {name: %[1]s-%[2]d, namespace: %[3]s, labels: {kubernetes.io/service-name: hookd}}
 addressType: IPv4
-ports: [{name: http, port: %d, protocol: TCP}]
-endpoints: [{addresses: [%q], conditions: {ready: true}}]
-`, i, HookdNamespace, number, host)
+ports: [{name: http, port: %[4]s, protocol: TCP}]
+endpoints: [{addresses: [%[5]q], conditions: {ready: true}, targetRef: {kind: Pod, namespace: %[3]s, name: %[1]s}}]
+`, pod, i, HookdNamespace, port, ip)
 	}
-	file := filepath.Join(w.dir, "endpoints.yaml")
+	file := filepath.Join(w.dir, "beside.yaml")
 	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
 		return err
 	}
-	for _, args := range [][]string{
-		{"-n", HookdNamespace, "patch", "service", "hookd", "--type=json", "-p", `[{"op":"remove","path":"/spec/selector"}]`},
-		{"apply", "-f", file},
-	} {
+	return w.kubectl(ctx,
+		[]string{"patch", "service", "hookd", "--type=json", "-p", `[{"op":"remove","path":"/spec/selector"}]`},
+		[]string{"apply", "-f", file},
+		[]string{"patch", "pod", pod, "--subresource=status", "--type=merge", "-p",
+			fmt.Sprintf(`{"status":{"podIP":%[1]q,"podIPs":[{"ip":%[1]q}]}}`, ip)},
+	)
+}
+
+// kubectl runs commands in hookd's namespace, until one fails.
+func (w *World) kubectl(ctx context.Context, commands ...[]string) error {
+	for _, args := range commands {
 		if out, err := w.Kubectl(ctx, HookdNamespace, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
 		}
