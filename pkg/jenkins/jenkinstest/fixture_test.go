@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,11 +19,23 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
+// Without -short, the tests run where clusters can have real nodes.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	run := m.Run
+	if !testing.Short() {
+		run = func() int { return cluster.Main(m) }
+	}
+	code := run()
 	// The heartbeat of an exec ends up to five seconds after its connection was closed; it holds nothing.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("k8s.io/client-go/tools/remotecommand.(*heartbeat).start"))
+	if err := goleak.Find(goleak.IgnoreTopFunction("k8s.io/client-go/tools/remotecommand.(*heartbeat).start")); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // fixture is a double, spoken to over plain HTTP: these tests must not depend on our client.
