@@ -78,10 +78,13 @@ func (c *cache) get(ctx context.Context, kind, key string, make func(dir string)
 	return final, nil
 }
 
-// touch reports whether dir exists, and notes that it is in use.
+// touch reports whether dir exists, and notes that it is in use where it may: a cache
+// that belongs to someone else can be read.
 func touch(dir string) bool {
+	_, err := os.Stat(dir)
 	now := time.Now()
-	return os.Chtimes(dir, now, now) == nil
+	_ = os.Chtimes(dir, now, now)
+	return err == nil
 }
 
 // prune removes other versions of a kind that nothing used for a while. It is

@@ -36,6 +36,9 @@ func SandboxProblem() string {
 	case os.Getenv(SandboxEnv) == sandboxOff:
 		return SandboxEnv + " is off"
 	}
+	if err := tryNamespaces(); err != nil {
+		return fmt.Sprintf("this root may not make namespaces (%v), as in a container that is not privileged", err)
+	}
 	return ""
 }
 

@@ -115,6 +115,16 @@ func runInPrivate(ctx context.Context, helper string, argv []string) error {
 	return nil
 }
 
+// tryNamespaces makes namespaces in a thread and drops them with it.
+func tryNamespaces() error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		result <- unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET)
+	}()
+	return <-result
+}
+
 // inForeground reports whether the terminal's signals reach this process.
 func inForeground() bool {
 	tty, err := os.Open("/dev/tty")

@@ -14,3 +14,5 @@ func runSandbox(context.Context, string, []string) (int, error) {
 func runInPrivate(context.Context, string, []string) error {
 	return errors.New("make sandbox: this is not Linux")
 }
+
+func tryNamespaces() error { return errors.New("not Linux") }

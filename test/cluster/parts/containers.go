@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // podEnv marks the processes of a simulated pod with its UID.
@@ -24,6 +25,7 @@ type containers struct {
 
 	mu    sync.Mutex
 	roots map[string]string // by pod UID and container name
+	gone  map[types.UID]bool
 }
 
 // command prepares a command for a container, which is made when it is first used.
@@ -55,6 +57,12 @@ func (c *containers) command(pod *corev1.Pod, container *corev1.Container, argv 
 
 // remove ends and forgets a pod.
 func (c *containers) remove(pod *corev1.Pod) {
+	c.mu.Lock()
+	if c.gone == nil {
+		c.gone = map[types.UID]bool{}
+	}
+	c.gone[pod.UID] = true // before its processes are looked for: see endIfGone
+	c.mu.Unlock()
 	killMarked(podEnv + "=" + string(pod.UID))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,6 +76,12 @@ func (c *containers) remove(pod *corev1.Pod) {
 		}
 	}
 	_ = os.RemoveAll(c.path(pod))
+}
+
+func (c *containers) isGone(pod *corev1.Pod) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone[pod.UID]
 }
 
 // root returns the isolated root of a container.

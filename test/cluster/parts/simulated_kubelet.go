@@ -112,7 +112,7 @@ func (s *nodeServer) exec(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	remotecommand.ServeExec(w, r, runner{cmd}, pod.Name, string(pod.UID), container.Name, nil, options,
+	remotecommand.ServeExec(w, r, runner{cmd, func() bool { return s.containers.isGone(pod) }}, pod.Name, string(pod.UID), container.Name, nil, options,
 		4*time.Hour, 30*time.Second, remotecommand.SupportedStreamingProtocols)
 }
 
@@ -146,7 +146,10 @@ func (s *nodeServer) find(r *http.Request) (*corev1.Pod, *corev1.Container, erro
 }
 
 // runner runs one command with the streams that ServeExec opened.
-type runner struct{ cmd *exec.Cmd }
+type runner struct {
+	cmd  *exec.Cmd
+	gone func() bool // reports whether the pod has been deleted
+}
 
 func (r runner) ExecInContainer(ctx context.Context, _, _, _ string, _ []string, in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	if tty {
@@ -172,10 +175,22 @@ func (r runner) ExecInContainer(ctx context.Context, _, _, _ string, _ []string,
 	}
 	// A command may leave others behind that hold its output open.
 	r.cmd.WaitDelay = 2 * time.Second
-	if err := r.cmd.Run(); !errors.Is(err, exec.ErrWaitDelay) {
+	if err := r.cmd.Start(); err != nil {
+		return exitError(err)
+	}
+	r.endIfGone()
+	if err := r.cmd.Wait(); !errors.Is(err, exec.ErrWaitDelay) {
 		return exitError(err)
 	}
 	return nil
+}
+
+// endIfGone ends a command that started while its pod was being removed, too late to
+// be seen by that.
+func (r runner) endIfGone() {
+	if r.gone() {
+		_ = r.cmd.Process.Kill()
+	}
 }
 
 func (r runner) runTerminal(in io.Reader, out io.Writer, resize <-chan remotecommand.TerminalSize) error {
@@ -185,6 +200,7 @@ func (r runner) runTerminal(in io.Reader, out io.Writer, resize <-chan remotecom
 		return err
 	}
 	defer terminal.Close()
+	r.endIfGone()
 	go func() {
 		for size := range resize {
 			_ = pty.Setsize(terminal, &pty.Winsize{Rows: size.Height, Cols: size.Width})
