@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -46,7 +47,7 @@ func (a *app) report(err error, cmd *cobra.Command) int {
 	if err == nil {
 		return exitOK
 	}
-	if errors.Is(err, syscall.EPIPE) {
+	if readerGone(err) {
 		return exitBrokenPipe
 	}
 	code := exitError
@@ -66,6 +67,13 @@ func (a *app) report(err error, cmd *cobra.Command) int {
 		fmt.Fprintf(a.ErrOut, "%s %s\n", s.paint(dim, "hint:"), hint)
 	}
 	return code
+}
+
+// readerGone tells that whoever read our output went away: a file's broken pipe, not a
+// connection's.
+func readerGone(err error) bool {
+	_, file := errors.AsType[*fs.PathError](err)
+	return file && errors.Is(err, syscall.EPIPE)
 }
 
 // explain turns an error into what a person needs: the cause, and the next thing to do.

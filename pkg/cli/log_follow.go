@@ -43,7 +43,7 @@ func (s *logStream) run(ctx context.Context) {
 		}
 		s.err = s.log.copy(ctx, s.a.Out, true)
 	}
-	if s.err != nil && ctx.Err() == nil {
+	if s.err != nil && ctx.Err() == nil && !readerGone(s.err) {
 		message, hint := explain(s.err)
 		fmt.Fprintln(s.a.ErrOut, message)
 		if hint != "" {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,7 +115,7 @@ func (l *runLog) copy(ctx context.Context, w io.Writer, follow bool) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, syscall.EPIPE):
+		case readerGone(err):
 			return err
 		case errors.As(err, &refusal):
 			if refusal.status == http.StatusUnauthorized && l.token != "" && failures == 0 {

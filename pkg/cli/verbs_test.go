@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -573,5 +575,29 @@ func TestUnicodeFollowsTheLocale(t *testing.T) {
 		if got := a.unicode(); got != want {
 			t.Errorf("%s: %v", env, got)
 		}
+	}
+}
+
+// TestBrokenPipe: `kubectl pipeline runs | head -1` says nothing; a connection that
+// breaks is an error like any other.
+func TestBrokenPipe(t *testing.T) {
+	for _, args := range []string{"list", "runs -o yaml", "logs app#11", "describe app", "install --export"} {
+		w := populated(t)
+		w.api.fault = logFault(w, "line\n")
+		r, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		var errOut lockedBuffer
+		code := w.app(out, &errOut).run(t.Context(), append([]string{"kubectl-pipeline", "--kubeconfig", w.kubecfg}, strings.Fields(args)...), w.signals)
+		out.Close()
+		if code != exitBrokenPipe || errOut.String() != "" {
+			t.Errorf("%s: exit code %d, standard error %q", args, code, errOut.String())
+		}
+	}
+	a := newWorld(t).app(io.Discard, io.Discard)
+	if code := a.report(&net.OpError{Op: "write", Err: syscall.EPIPE}, nil); code != exitError {
+		t.Errorf("a connection: exit code %d", code)
 	}
 }
