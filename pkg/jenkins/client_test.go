@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,7 +87,7 @@ func TestEveryVerbSurvivesWhatIsNotJenkins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := rawPair(t, tc.handler)
 			for verb, run := range verbs(c) {
-				if tc.only != nil && !contains(tc.only, verb) {
+				if tc.only != nil && !slices.Contains(tc.only, verb) {
 					continue
 				}
 				err := run(context.Background())
@@ -104,20 +105,11 @@ func TestEveryVerbSurvivesWhatIsNotJenkins(t *testing.T) {
 func without(names ...string) []string {
 	var left []string
 	for verb := range verbs(nil) {
-		if !contains(names, verb) {
+		if !slices.Contains(names, verb) {
 			left = append(left, verb)
 		}
 	}
 	return left
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func text(body string) http.HandlerFunc {

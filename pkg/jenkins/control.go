@@ -26,14 +26,14 @@ func (c *Client) Kill(ctx context.Context, ref JobRef, number int) error {
 }
 
 func (c *Client) act(ctx context.Context, verb string, ref JobRef, number int) error {
-	_, err := c.post(ctx, ref.buildPath(number)+"/"+verb, nil, nil)
+	_, err := c.post(ctx, ref.buildPath(number)+"/"+verb, nil)
 	return wrap(err, "%s build %s #%d", verb, ref, number)
 }
 
 // CancelQueue takes an item out of the queue. It reports false when the item is not there any more: then it was cancelled or has
 // become a build, which is to be stopped instead.
 func (c *Client) CancelQueue(ctx context.Context, id int64) (bool, error) {
-	_, err := c.post(ctx, "/queue/cancelItem", url.Values{"id": {strconv.FormatInt(id, 10)}}, nil)
+	_, err := c.post(ctx, "/queue/cancelItem", url.Values{"id": {strconv.FormatInt(id, 10)}})
 	var e *Error
 	if errors.As(err, &e) && e.Session != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusInternalServerError) {
 		return false, nil // 500 is how Jenkins says that the item has just left
@@ -64,7 +64,7 @@ func (c *Client) SetPaused(ctx context.Context, ref JobRef, number int, want boo
 	if paused == want || !building {
 		return nil
 	}
-	_, err = c.post(ctx, ref.buildPath(number)+"/pause/toggle", nil, nil)
+	_, err = c.post(ctx, ref.buildPath(number)+"/pause/toggle", nil)
 	if err != nil {
 		return fmt.Errorf("toggle pause of %s #%d: %w", ref, number, judgeStart(err))
 	}

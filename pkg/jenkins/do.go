@@ -136,8 +136,7 @@ func (c *Client) roundTrip(ctx context.Context, k call, crumb *crumb) (resp *htt
 	}
 	resp, err = c.http.Do(req)
 	if err != nil {
-		var ue *url.Error // it repeats method and url, which *Error says better
-		if errors.As(err, &ue) {
+		if ue, ok := errors.AsType[*url.Error](err); ok { // it repeats method and url, which *Error says better
 			err = ue.Err
 		}
 		return nil, wrote.Load(), err
@@ -189,10 +188,10 @@ func (k call) decode(ans *answer, out any) error {
 	return nil
 }
 
-// post sends a form.
-func (c *Client) post(ctx context.Context, path string, query, form url.Values) (*answer, error) {
+// post sends a form without fields: an action whose arguments, if any, are in the query.
+func (c *Client) post(ctx context.Context, path string, query url.Values) (*answer, error) {
 	return c.do(ctx, call{
-		method: http.MethodPost, path: path, query: query, body: form.Encode(),
+		method: http.MethodPost, path: path, query: query,
 		ctype: "application/x-www-form-urlencoded", redirect: true,
 	})
 }

@@ -41,7 +41,7 @@ func (c *Client) AbortInput(ctx context.Context, ref JobRef, number int, id stri
 }
 
 func (c *Client) answerInput(ctx context.Context, ref JobRef, number int, id, verb string) (bool, error) {
-	_, err := c.post(ctx, ref.buildPath(number)+"/input/"+url.PathEscape(id)+"/"+verb, nil, nil)
+	_, err := c.post(ctx, ref.buildPath(number)+"/input/"+url.PathEscape(id)+"/"+verb, nil)
 	var e *Error
 	if errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && e.XError != "") {
 		return false, nil

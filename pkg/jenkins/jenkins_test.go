@@ -119,11 +119,6 @@ func (p pair) start(t *testing.T, script string) {
 	must[jenkins.Queued](t)(p.Start(ctx, ref, jenkins.Params{UID: "uid-1", Attempt: 1}))
 }
 
-func (p pair) build(t *testing.T) jenkins.Build {
-	t.Helper()
-	return must[jenkins.Build](t)(p.Build(context.Background(), ref, 1))
-}
-
 func (p pair) finished(t *testing.T) jenkins.Build {
 	t.Helper()
 	var b jenkins.Build

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -105,7 +106,8 @@ func TestEnsureJob(t *testing.T) {
 		if _, err := p.EnsureJob(ctx, other); !errors.Is(err, jenkins.ErrNameConflict) || !strings.Contains(err.Error(), "uid-1") {
 			t.Errorf("another execution's job: %v", err)
 		}
-		byHand, err := http.Post(p.url+"/job/shop/createItem?name=hand", "application/xml", strings.NewReader("<project><description>mine</description></project>"))
+		browser := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+		byHand, err := browser.Post(p.url+"/job/shop/createItem?name=hand", "application/xml", strings.NewReader("<project><description>mine</description></project>"))
 		ok(t, err)
 		ok(t, byHand.Body.Close())
 		other.Ref.Name = "hand"
@@ -119,7 +121,6 @@ func TestEnsureJob(t *testing.T) {
 		if err := p.EnsureFolder(ctx, "shop/hand"); !errors.Is(err, jenkins.ErrNameConflict) {
 			t.Errorf("a folder over a job: %v", err)
 		}
-		http.DefaultClient.CloseIdleConnections()
 	})
 	t.Run("makes nested folders", func(t *testing.T) {
 		p := newPair(t, jenkinstest.Options{})

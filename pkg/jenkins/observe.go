@@ -221,8 +221,8 @@ func (c *Client) queue(ctx context.Context) (jobs, agents map[string][]QueueItem
 		return nil, nil, err
 	}
 	jobs, agents = map[string][]QueueItem{}, map[string][]QueueItem{}
-	for i := len(out.Items) - 1; i >= 0; i-- { // Jenkins lists the newest first
-		ref, number, ok := parseTaskURL(out.Items[i].Task.URL)
+	for _, it := range slices.Backward(out.Items) { // Jenkins lists the newest first
+		ref, number, ok := parseTaskURL(it.Task.URL)
 		if !ok {
 			continue // something that is no job's: a foreign kind of task
 		}
@@ -230,7 +230,7 @@ func (c *Client) queue(ctx context.Context) (jobs, agents map[string][]QueueItem
 		if number != 0 {
 			into = agents
 		}
-		into[keyOf(ref)] = append(into[keyOf(ref)], out.Items[i].item())
+		into[keyOf(ref)] = append(into[keyOf(ref)], it.item())
 	}
 	return jobs, agents, nil
 }

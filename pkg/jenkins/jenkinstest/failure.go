@@ -52,8 +52,7 @@ func outcome(err error) string {
 
 // classOf gives class and message for wfapi.
 func classOf(err error) (class, msg string) {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.class, f.msg
 	}
 	return "java.lang.RuntimeException", err.Error()

@@ -1,6 +1,7 @@
 package jenkinstest
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -89,9 +90,7 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 	if f.DropAfter {
 		panic(http.ErrAbortHandler)
 	}
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), rec.Header())
 	body := rec.Body.Bytes()
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(rec.Code)

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // this is a main
 }
 
 // fixture is a double, spoken to over plain HTTP: these tests must not depend on our client.

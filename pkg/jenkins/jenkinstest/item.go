@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -91,9 +92,9 @@ func (it *item) path() string {
 }
 
 func (it *item) findBuild(number int) *build {
-	for i := len(it.builds) - 1; i >= 0; i-- {
-		if it.builds[i].number == number {
-			return it.builds[i]
+	for _, b := range slices.Backward(it.builds) {
+		if b.number == number {
+			return b
 		}
 	}
 	return nil

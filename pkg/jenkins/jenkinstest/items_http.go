@@ -27,7 +27,7 @@ func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		oops(w, http.StatusInternalServerError, err.Error())
+		oops(w, err.Error())
 		return
 	}
 	s.mu.Lock()
@@ -38,7 +38,7 @@ func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item
 	}
 	def, err := parseConfig(string(body)) // the declaration's charset counts here, and the double reads UTF-8 only
 	if err != nil {
-		oops(w, http.StatusInternalServerError, err.Error())
+		oops(w, err.Error())
 		return
 	}
 	it := &item{name: name, config: string(body), def: def, next: 1}
@@ -66,7 +66,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, it *item, u
 		}
 		text, err := readText(w, r)
 		if err != nil {
-			oops(w, http.StatusInternalServerError, err.Error())
+			oops(w, err.Error())
 			return
 		}
 		def, err := parseConfig(text)
@@ -76,7 +76,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, it *item, u
 			err = fmt.Errorf("Expecting class %s but got class %s instead", it.def.kind, def.kind)
 		}
 		if err != nil {
-			oops(w, http.StatusInternalServerError, err.Error())
+			oops(w, err.Error())
 			return
 		}
 		it.config, it.def = text, def

@@ -19,8 +19,7 @@ import (
 // simulated is a cluster with one simulated node, and agents on it that keep their workspaces in root.
 type simulated struct {
 	*cluster.Cluster
-	agents jenkinstest.Agents
-	root   string
+	root string
 }
 
 func startCluster(t *testing.T) simulated {

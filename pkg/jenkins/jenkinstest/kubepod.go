@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -84,13 +85,11 @@ func (k *kubeAgents) addAgentContainer(spec *corev1.PodSpec, name, root string) 
 			corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("256Mi"),
 		}
 	}
-	for _, e := range []corev1.EnvVar{
-		{Name: "JENKINS_SECRET", Value: "the double's agents need none"}, {Name: "JENKINS_AGENT_NAME", Value: name},
-		{Name: "JENKINS_NAME", Value: name}, {Name: "JENKINS_AGENT_WORKDIR", Value: agentRoot}, {Name: "JENKINS_URL", Value: root},
-		{Name: "REMOTING_OPTS", Value: "-noReconnectAfter 1d"},
-	} {
-		c.Env = append(c.Env, e)
-	}
+	c.Env = append(c.Env,
+		corev1.EnvVar{Name: "JENKINS_SECRET", Value: "the double's agents need none"}, corev1.EnvVar{Name: "JENKINS_AGENT_NAME", Value: name},
+		corev1.EnvVar{Name: "JENKINS_NAME", Value: name}, corev1.EnvVar{Name: "JENKINS_AGENT_WORKDIR", Value: agentRoot},
+		corev1.EnvVar{Name: "JENKINS_URL", Value: root}, corev1.EnvVar{Name: "REMOTING_OPTS", Value: "-noReconnectAfter 1d"},
+	)
 }
 
 // addWorkspace mounts one volume at the agents' root in every container that has nothing there.
@@ -137,11 +136,7 @@ func labelValue(s string) string {
 // merge gives the plugin's own values precedence.
 func merge(base, over map[string]string) map[string]string {
 	out := map[string]string{}
-	for k, v := range base {
-		out[k] = v
-	}
-	for k, v := range over {
-		out[k] = v
-	}
+	maps.Copy(out, base)
+	maps.Copy(out, over)
 	return out
 }

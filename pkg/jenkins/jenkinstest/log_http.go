@@ -23,7 +23,7 @@ func (b *build) snapshotLog(start int64) (ready []byte, from, end, size int64, m
 	end = size
 	if more {
 		end = start
-		for lines := 0; lines < lineCap; lines++ {
+		for range lineCap {
 			i := bytes.IndexByte(b.log[end:], '\n')
 			if i < 0 {
 				break

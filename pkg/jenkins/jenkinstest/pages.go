@@ -15,8 +15,9 @@ func page(w http.ResponseWriter, status int, title, text string) {
 		"<h1>%s</h1><p>%s</p></body></html>\n", html.EscapeString(title), html.EscapeString(title), html.EscapeString(text))
 }
 
-func oops(w http.ResponseWriter, status int, text string) {
-	page(w, status, "Oops!", "A problem occurred while processing the request. Logging ID=00000000-0000. "+text)
+// oops is Jenkins' answer to an exception.
+func oops(w http.ResponseWriter, text string) {
+	page(w, http.StatusInternalServerError, "Oops!", "A problem occurred while processing the request. Logging ID=00000000-0000. "+text)
 }
 
 func notFound(w http.ResponseWriter) {

@@ -90,8 +90,8 @@ func (it *item) busy() bool {
 	if it.leaving > 0 {
 		return true
 	}
-	for i := len(it.builds) - 1; i >= 0; i-- {
-		if it.builds[i].building() {
+	for _, b := range slices.Backward(it.builds) {
+		if b.building() {
 			return true
 		}
 	}

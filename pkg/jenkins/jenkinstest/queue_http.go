@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 func (s *Server) routeQueue(w http.ResponseWriter, r *http.Request, segs []string, user string) {
@@ -83,11 +84,11 @@ func (s *Server) queueObject(it *queueItem) *object {
 	o.ref("stuck", func() any { return it.node != nil })
 	o.ref("inQueueSince", func() any { return it.since.UnixMilli() })
 	o.ref("params", func() any {
-		text := ""
+		var text strings.Builder
 		for _, p := range it.params {
-			text += "\n" + p.name + "=" + p.value
+			text.WriteString("\n" + p.name + "=" + p.value)
 		}
-		return text
+		return text.String()
 	})
 	o.ref("task", func() any { return s.taskObject(it) })
 	o.ref("url", func() any { return fmt.Sprintf("queue/item/%d/", it.id) })

@@ -1,6 +1,9 @@
 package jenkinstest
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // RestartOptions say how Jenkins goes away and comes back.
 type RestartOptions struct {
@@ -21,11 +24,7 @@ func (s *Server) Restart(o RestartOptions) {
 	s.left = map[int64]*queueItem{}
 	now := s.clock.Now()
 	if o.Crash {
-		for i := len(s.queue) - 1; i >= 0; i-- {
-			if it := s.queue[i]; it.node == nil && now.Sub(it.since) < queueSaveLag {
-				s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-			}
-		}
+		s.queue = slices.DeleteFunc(s.queue, func(it *queueItem) bool { return it.node == nil && now.Sub(it.since) < queueSaveLag })
 		s.lastQueueID = 0
 		for _, it := range s.queue {
 			s.lastQueueID = max(s.lastQueueID, it.id)

@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,7 +170,7 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 	case "build", "buildWithParameters":
 		s.trigger(w, r, it, user, segs[0] == "buildWithParameters")
 	case "wfapi":
-		s.serveRuns(w, r, it, trimAPI(segs[1:]))
+		s.serveRuns(w, it, trimAPI(segs[1:]))
 	default:
 		s.mu.Lock()
 		b := s.buildNamed(it, segs[0])
@@ -192,9 +193,9 @@ func (s *Server) buildNamed(it *item, name string) *build {
 	case name == "lastBuild":
 		return it.builds[len(it.builds)-1]
 	case name == "lastCompletedBuild":
-		for i := len(it.builds) - 1; i >= 0; i-- {
-			if !it.builds[i].building() {
-				return it.builds[i]
+		for _, b := range slices.Backward(it.builds) {
+			if !b.building() {
+				return b
 			}
 		}
 	}
@@ -231,9 +232,9 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 	case verb == "logText" && (sub == "progressiveText" || sub == "progressiveHtml"):
 		b.serveLog(w, r, sub == "progressiveHtml")
 	case verb == "wfapi":
-		s.serveRun(w, r, b, sub)
+		s.serveRun(w, b, sub)
 	case verb == "stages":
-		s.serveGraph(w, r, b, sub)
+		s.serveGraph(w, b, sub)
 	case verb == "input" && len(rest) == 2:
 		s.answerInput(w, r, b, rest[0], rest[1])
 	case verb == "submitDescription":

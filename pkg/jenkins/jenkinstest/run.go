@@ -167,11 +167,7 @@ func (r *runner) gate(fr frame) error {
 }
 
 // begin writes a step into the log and numbers it.
-func (r *runner) begin(c *call) int {
-	id := r.b.nextNode()
-	r.b.note(id, c.name)
-	return id
-}
+func (r *runner) begin(c *call) { r.b.note(r.b.nextNode(), c.name) }
 
 // body runs a step's closure between braces, as the log shows them. label is shown behind the brace.
 func (r *runner) body(name string, bl *block, label string, fr frame, enter func(id int, fr *frame) (leave func(error))) error {

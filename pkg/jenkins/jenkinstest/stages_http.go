@@ -49,7 +49,7 @@ func (st *stageNode) duration(now time.Time) int64 {
 }
 
 // serveRuns answers job/wfapi/runs: the newest ten.
-func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request, it *item, segs []string) {
+func (s *Server) serveRuns(w http.ResponseWriter, it *item, segs []string) {
 	if s.opts.NoStageREST || it.def.kind != classJob || len(segs) != 1 || segs[0] != "runs" {
 		notFound(w)
 		return
@@ -63,7 +63,7 @@ func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request, it *item, seg
 	serveJSON(w, runs)
 }
 
-func (s *Server) serveRun(w http.ResponseWriter, r *http.Request, b *build, verb string) {
+func (s *Server) serveRun(w http.ResponseWriter, b *build, verb string) {
 	if s.opts.NoStageREST || b.job.def.kind != classJob {
 		notFound(w)
 		return
@@ -152,7 +152,7 @@ func (s *Server) answerInput(w http.ResponseWriter, r *http.Request, b *build, i
 }
 
 // serveGraph answers pipeline-graph-view's stages/tree and stages/pauseState.
-func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request, b *build, verb string) {
+func (s *Server) serveGraph(w http.ResponseWriter, b *build, verb string) {
 	if s.opts.NoGraphView || b.job.def.kind != classJob {
 		notFound(w)
 		return

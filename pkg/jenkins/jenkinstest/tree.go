@@ -172,7 +172,7 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request, make func()
 	case o == nil:
 		notFound(w)
 	case err != nil:
-		oops(w, http.StatusInternalServerError, err.Error())
+		oops(w, err.Error())
 	default:
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")
 		_, _ = w.Write(body)
@@ -201,7 +201,7 @@ func marshalObject(r *http.Request, o *object) ([]byte, error) {
 func serveJSON(w http.ResponseWriter, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		oops(w, http.StatusInternalServerError, err.Error())
+		oops(w, err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")

@@ -35,6 +35,7 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"--listen", addr, "--kubeconfig", config, "--user", "u", "--token", "t", "--context-path", "/ci"})
 	}()
+	client := &http.Client{Timeout: 10 * time.Second}
 	deadline := time.After(20 * time.Second)
 	for {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr+"/ci/api/json", nil)
@@ -42,7 +43,7 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.SetBasicAuth("u", "t")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err == nil {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			_ = resp.Body.Close()
