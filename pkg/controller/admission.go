@@ -100,8 +100,8 @@ func (c *executions) held(e *v1alpha1.PipelineExecution) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := c.memories[e.UID]
-	return m != nil && m.notBefore.After(c.o.Clock.Now())
+	m := c.memories[keyOf(e)]
+	return m != nil && m.uid == e.UID && m.notBefore.After(c.o.Clock.Now())
 }
 
 func (s *shared) cachedPipeline(project, name string) *v1alpha1.Pipeline {

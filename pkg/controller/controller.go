@@ -220,36 +220,38 @@ func (c *Controllers) Run(ctx context.Context) error {
 // looks themselves, which may come late.
 func (c *Controllers) handlers() error {
 	s := c.shared
-	executionKey := func(obj any) {
+	executionKey := func(obj any, gone bool) {
 		e, ok := obj.(*v1alpha1.PipelineExecution)
 		if !ok {
 			return
 		}
 		c.executions.queue.Add(keyOf(e))
-		c.admissions.queue.Add(e.Namespace)
+		if gone || e.DeletionTimestamp != nil || !holdsSlot(e) { // else nobody's place changes
+			c.admissions.queue.Add(e.Namespace)
+		}
 		c.pipelines.queue.AddAfter(types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.PipelineRef.Name}, rollupDelay)
 	}
-	settingKey := func(obj any) {
+	settingKey := func(obj any, _ bool) {
 		if o, ok := obj.(*v1alpha1.PipelineSetting); ok {
 			c.admissions.queue.Add(o.Namespace)
 			c.settings.queue.Add(o.Namespace)
 			c.executions.addAll(o.Namespace)
 		}
 	}
-	pipelineKey := func(obj any) {
+	pipelineKey := func(obj any, _ bool) {
 		if o, ok := obj.(*v1alpha1.Pipeline); ok {
 			c.admissions.queue.Add(o.Namespace)
-			c.pipelines.queue.Add(keyOf(o))
+			c.pipelines.queue.AddAfter(keyOf(o), rollupDelay) // numbers are written there all the time
 			c.histories.queue.AddAfter(keyOf(o), time.Second)
 		}
 	}
-	repositoryKey := func(obj any) {
+	repositoryKey := func(obj any, _ bool) {
 		if o, ok := obj.(*v1alpha1.SourceCodeRepository); ok {
 			c.repositories.queue.Add(keyOf(o))
 			c.pipelines.addUsers(o)
 		}
 	}
-	podKey := func(obj any) {
+	podKey := func(obj any, _ bool) {
 		if o, ok := obj.(*corev1.Pod); ok {
 			c.executions.addUID(types.UID(o.Labels[v1alpha1.LabelExecutionUID]))
 		}
@@ -257,12 +259,12 @@ func (c *Controllers) handlers() error {
 	for _, h := range []struct {
 		name     string
 		informer cache.SharedIndexInformer
-		add      func(any)
+		add      func(obj any, gone bool)
 	}{
 		{"executions", s.executionCache, executionKey}, {"settings", s.settingCache, settingKey}, {"pipelines", s.pipelineCache, pipelineKey},
 		{"repositories", s.repositoryCache, repositoryKey}, {"pods", s.podCache, podKey},
 	} {
-		if _, err := h.informer.AddEventHandler(onChange(h.add)); err != nil {
+		if _, err := h.informer.AddEventHandler(s.onChange(h.add)); err != nil {
 			return fmt.Errorf("watch %s: %w", h.name, err)
 		}
 	}
@@ -270,15 +272,18 @@ func (c *Controllers) handlers() error {
 }
 
 // onChange calls add for each new state of an object, and for its last.
-func onChange(add func(any)) cache.ResourceEventHandler {
+func (s *shared) onChange(add func(obj any, gone bool)) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    add,
-		UpdateFunc: func(_, obj any) { add(obj) },
+		AddFunc:    func(obj any) { add(obj, false) },
+		UpdateFunc: func(_, obj any) { add(obj, false) },
 		DeleteFunc: func(obj any) {
 			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 				obj = gone.Obj
 			}
-			add(obj)
+			if o, ok := obj.(kube.Object); ok {
+				s.latest.drop(o.GetUID())
+			}
+			add(obj, true)
 		},
 	}
 }

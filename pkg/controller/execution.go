@@ -29,13 +29,14 @@ type executions struct {
 	namespaces sync.Map   // executor namespaces that are there
 
 	mu       sync.Mutex
-	memories map[types.UID]*memory
+	memories map[types.NamespacedName]*memory
 	leaving  map[types.NamespacedName]bool // finished executions that are being deleted
 }
 
 // memory is what this process knows of an execution because it did it.
 type memory struct {
 	pipeline.Memory
+	uid       types.UID
 	config    *prepared // of the run as it was initialized; nil when it is not known
 	run       int64     // number that was handed out, until it is written down
 	failures  int       // of the same kind in a row
@@ -48,7 +49,7 @@ type memory struct {
 }
 
 func newExecutions(s *shared, a *admissions, p *pipelines) *executions {
-	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.UID]*memory{}, leaving: map[types.NamespacedName]bool{}}
+	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.NamespacedName]*memory{}, leaving: map[types.NamespacedName]bool{}}
 	c.queue = newQueue("execution", s.o, c.reconcile)
 	c.engines = newEngines(s.o, c.queue.Add)
 	return c
@@ -61,9 +62,10 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 		return Retry{err}
 	}
 	if e == nil {
+		c.drop(key)
 		return Done{}
 	}
-	m := c.memory(e.UID)
+	m := c.memory(e)
 	if e.DeletionTimestamp != nil {
 		return c.cleanUp(ctx, e, m)
 	}
@@ -110,7 +112,10 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 func (c *executions) get(ctx context.Context, key types.NamespacedName) (*v1alpha1.PipelineExecution, error) {
 	if obj, ok, err := c.executionCache.GetStore().GetByKey(key.String()); err == nil && ok {
 		if e, ok := obj.(*v1alpha1.PipelineExecution); ok {
-			return newest(c.latest, e), nil
+			if e = newest(c.latest, e); e.DeletionTimestamp != nil || e.Labels[v1alpha1.LabelPhaseClass] != v1alpha1.PhaseClassFinished {
+				return e, nil
+			}
+			return nil, nil // let go, and not yet out of the cache
 		}
 	}
 	c.mu.Lock()
@@ -140,27 +145,33 @@ func (c *executions) forget(key types.NamespacedName) {
 	c.queue.Add(key)
 }
 
-func (c *executions) memory(uid types.UID) *memory {
+// memory is what is known of an execution; an earlier one of the same name is forgotten.
+func (c *executions) memory(e *v1alpha1.PipelineExecution) *memory {
+	key := keyOf(e)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.memories[uid]
-	if m == nil {
-		m = &memory{bundle: true}
-		c.memories[uid] = m
+	m := c.memories[key]
+	c.mu.Unlock()
+	if m != nil && m.uid == e.UID {
+		return m
 	}
+	c.drop(key)
+	m = &memory{uid: e.UID, bundle: true}
+	c.mu.Lock()
+	c.memories[key] = m
+	c.mu.Unlock()
 	return m
 }
 
-// drop forgets an execution of which nothing more is to be done.
-func (c *executions) drop(e *v1alpha1.PipelineExecution, m *memory) {
-	if m.engine != nil {
-		m.engine.unwatch(e.UID)
-		m.engine = nil
-	}
+// drop forgets an execution of which nothing more is to be done. Only the worker that
+// looks at it may call it.
+func (c *executions) drop(key types.NamespacedName) {
 	c.mu.Lock()
-	delete(c.memories, e.UID)
-	delete(c.leaving, keyOf(e))
+	m := c.memories[key]
+	delete(c.memories, key)
 	c.mu.Unlock()
+	if m != nil && m.engine != nil {
+		m.engine.unwatch(m.uid)
+	}
 }
 
 func (c *executions) addUID(uid types.UID) {

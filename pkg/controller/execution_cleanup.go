@@ -19,7 +19,7 @@ import (
 // gone already.
 func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) Outcome {
 	if !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
-		c.drop(e, m)
+		c.drop(keyOf(e))
 		return Done{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
@@ -46,7 +46,7 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution,
 		return Retry{fmt.Errorf("let the execution go: %w", err)}
 	}
 	c.latest.drop(e.UID)
-	c.drop(e, m)
+	c.drop(keyOf(e))
 	c.admissions.queue.Add(e.Namespace)
 	return Done{}
 }

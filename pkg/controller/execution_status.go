@@ -171,13 +171,19 @@ func (c *executions) release(ctx context.Context, e *v1alpha1.PipelineExecution,
 	}
 	if e.Labels[v1alpha1.LabelPhaseClass] != v1alpha1.PhaseClassFinished {
 		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, v1alpha1.LabelPhaseClass, v1alpha1.PhaseClassFinished)
-		_, err := c.o.Clients.Executions(e.Namespace).Patch(ctx, e.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
+		written, err := c.o.Clients.Executions(e.Namespace).Patch(ctx, e.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		switch {
+		case err == nil:
+			c.latest.put(written) // until the cache has let it go, which it may have already
+			if _, cached, err := c.executionCache.GetStore().GetByKey(keyOf(e).String()); err == nil && !cached {
+				c.latest.drop(e.UID)
+			}
+		case !apierrors.IsNotFound(err):
 			return Retry{fmt.Errorf("mark as finished: %w", err)}
 		}
 	}
 	c.pipelines.note(e)
 	c.histories.queue.AddAfter(types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.PipelineRef.Name}, historyDelay)
-	c.drop(e, m)
+	c.drop(keyOf(e))
 	return Done{}
 }

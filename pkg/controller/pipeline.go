@@ -20,7 +20,7 @@ import (
 )
 
 // rollupDelay gathers the changes of a pipeline's runs into one write.
-const rollupDelay = 300 * time.Millisecond
+const rollupDelay = time.Second
 
 // pipelines rolls up the runs of each Pipeline in its status.
 type pipelines struct {

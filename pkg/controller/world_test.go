@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 }
 
 // apiServer is a real API server with our CRDs, shared by all tests.
-func apiServer(t *testing.T) *kube.Clients {
+func apiServer(t testing.TB) *kube.Clients {
 	t.Helper()
 	server.Lock()
 	defer server.Unlock()
@@ -60,6 +62,7 @@ func apiServer(t *testing.T) *kube.Clients {
 	server.cluster = c
 	cfg := c.RESTConfig()
 	cfg.QPS = -1
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next} })
 	clients, err := kube.NewClients(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -104,9 +107,36 @@ func apiServer(t *testing.T) *kube.Clients {
 	return clients
 }
 
+// writes counts what the API server was asked to change, by verb and kind.
+var writes struct {
+	sync.Mutex
+	by map[string]int
+}
+
+type counting struct{ next http.RoundTripper }
+
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		parts := strings.Split(r.URL.Path, "/")
+		kind := parts[len(parts)-1]
+		if i := slices.Index(parts, "namespaces"); i >= 0 && i+2 < len(parts) {
+			if kind = parts[i+2]; parts[len(parts)-1] == "status" {
+				kind += "/status"
+			}
+		}
+		writes.Lock()
+		if writes.by == nil {
+			writes.by = map[string]int{}
+		}
+		writes.by[r.Method+" "+kind]++
+		writes.Unlock()
+	}
+	return c.next.RoundTrip(r)
+}
+
 // world is a project on the API server, a Jenkins double and the controllers.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	clients *kube.Clients
 	jenkins *jenkinstest.Server
 	url     string
@@ -120,7 +150,7 @@ type world struct {
 const pathLogs = "KUBECTL_PIPELINE_TEST_LOG"
 
 // newWorld makes a project that uses a Jenkins double. Controllers are started by start.
-func newWorld(t *testing.T, opts jenkinstest.Options, change ...func(*v1alpha1.PipelineSetting)) *world {
+func newWorld(t testing.TB, opts jenkinstest.Options, change ...func(*v1alpha1.PipelineSetting)) *world {
 	t.Helper()
 	w := &world{t: t, clients: apiServer(t), reader: &reader{}, clock: fastClock{time.Now(), 10}}
 	opts.Clock = w.clock
@@ -281,16 +311,21 @@ type creator[T kube.Object] interface {
 	Create(ctx context.Context, obj T, opts metav1.CreateOptions) (T, error)
 }
 
-func create[T kube.Object](t *testing.T, c creator[T], obj T) error {
+func create[T kube.Object](t testing.TB, c creator[T], obj T) error {
 	t.Helper()
 	_, err := c.Create(t.Context(), obj, metav1.CreateOptions{})
 	return err
 }
 
 // eventually polls until ok returns nil, and fails with its last error.
-func eventually(t *testing.T, what string, ok func() error) {
+func eventually(t testing.TB, what string, ok func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	eventuallyWithin(t, 30*time.Second, what, ok)
+}
+
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, ok func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		err := ok()
 		if err == nil {
