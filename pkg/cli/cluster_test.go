@@ -29,11 +29,16 @@ type realWorld struct {
 }
 
 func (w *realWorld) run(kubeconfig string, args ...string) outcome {
-	w.t.Helper()
-	var out, errOut lockedBuffer
+	var out lockedBuffer
+	return w.runTo(&out, kubeconfig, args...)
+}
+
+// runTo lets the test read what is printed while the plugin runs.
+func (w *realWorld) runTo(out *lockedBuffer, kubeconfig string, args ...string) outcome {
+	var errOut lockedBuffer
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
-	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}
+	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: &errOut}
 	a := &app{IOStreams: streams, now: time.Now, getenv: func(string) string { return "" }, pause: pause, screen: detectScreen}
 	code := a.run(ctx, append([]string{"kubectl-pipeline", "--kubeconfig", kubeconfig}, args...), make(chan os.Signal))
 	return outcome{code, out.String(), errOut.String()}
@@ -113,11 +118,18 @@ func TestAgainstARealAPIServer(t *testing.T) {
 		t.Fatalf("run: %+v", started)
 	}
 	watched := make(chan outcome)
-	go func() { watched <- w.run(w.user, "watch", name) }()
+	var screen lockedBuffer
+	go func() { watched <- w.runTo(&screen, w.user, "watch", name) }()
 	w.set(name, func(pe *v1alpha1.PipelineExecution) {
 		pe.Status.Phase = v1alpha1.PhaseRunning
 		pe.Status.Stages = []v1alpha1.StageStatus{{Name: "Build", Phase: v1alpha1.PhaseRunning, Steps: []v1alpha1.StepStatus{{Name: "compile", Phase: v1alpha1.PhaseRunning}}}}
 	})
+	err = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		return strings.Contains(screen.String(), "Build/compile Running"), nil
+	})
+	if err != nil {
+		t.Fatalf("the watch shows nothing: %v\n%s", err, screen.String())
+	}
 	if err := c.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
