@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -125,6 +126,7 @@ func (p *process) follow(ctx context.Context) (int, error) {
 		}
 		cancel()
 		_ = enough.Close()
+		out.close()
 		select {
 		case code := <-end:
 			return code, nil
@@ -163,15 +165,26 @@ func (p *process) kill() {
 	_ = p.a.exec(ctx, p.container, nil, io.Discard, "sh", "-c", script, "sh", "JENKINS_NODE_COOKIE="+p.cookie)
 }
 
-// markReader passes output on and stops at the end mark.
+// markReader passes output on and stops at the end mark, or when it is closed: a cancelled exec returns while its streams are still
+// being copied.
 type markReader struct {
 	p      *process
 	end    chan int
 	enough io.Closer
-	done   bool
+
+	mu   sync.Mutex // guards done, and p.held and p.offset until close
+	done bool
+}
+
+func (m *markReader) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done = true
 }
 
 func (m *markReader) Write(b []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.done {
 		return len(b), nil
 	}
@@ -225,16 +238,28 @@ func (a *kubeAgent) exec(ctx context.Context, container string, in io.Reader, ou
 	}
 	var problems limitedBuffer
 	err = x.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: in, Stdout: out, Stderr: &problems})
-	if text := strings.TrimSpace(string(problems)); err != nil && text != "" {
+	if text := strings.TrimSpace(problems.String()); err != nil && text != "" {
 		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err
 }
 
 // limitedBuffer keeps the beginning of what is written.
-type limitedBuffer []byte
+type limitedBuffer struct {
+	mu   sync.Mutex
+	text []byte
+}
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	*b = append(*b, p[:min(len(p), 1000-min(1000, len(*b)))]...)
+	const limit = 1000
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p[:min(len(p), limit-len(b.text))]...)
 	return len(p), nil
+}
+
+func (b *limitedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
 }
