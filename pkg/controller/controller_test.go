@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -629,4 +630,19 @@ func TestCrashBeforeTheLabel(t *testing.T) {
 	if b := w.jenkins.Builds(); len(b) != 1 {
 		t.Errorf("builds = %+v, want one", b)
 	}
+}
+
+func TestControllersLeaveNothingRunning(t *testing.T) {
+	w := newWorld(t, jenkinstest.Options{})
+	w.pipeline("app", oneStep)
+	round := func(name string) {
+		w.start()
+		w.run("app", name)
+		w.awaitFinished(name)
+		w.halt()
+	}
+	round("a") // connections that all share are made
+	before := goleak.IgnoreCurrent()
+	round("b")
+	goleak.VerifyNone(t, before)
 }

@@ -18,13 +18,17 @@ const threeStages = `stages:
 - {name: Release, steps: [{name: push, runScriptConfig: {image: alpine, shellScript: make push}}]}
 `
 
+func keepAll(p *v1alpha1.Pipeline) {
+	many := int32(100_000)
+	p.Spec.History = &v1alpha1.History{Succeeded: &many}
+}
+
 // drive runs n executions to their end and tells what was written for them.
 func drive(t testing.TB, n int) (took time.Duration, wrote map[string]int) {
 	w := newWorld(t, jenkinstest.Options{}, quota(0))
 	w.clock = fastClock{time.Now(), 1}
 	w.start()
-	all := int32(100_000)
-	w.pipeline("app", threeStages, func(p *v1alpha1.Pipeline) { p.Spec.History = &v1alpha1.History{Succeeded: &all} })
+	w.pipeline("app", threeStages, keepAll)
 	w.run("app", "warm")
 	w.awaitFinished("warm")
 	writes.Lock()
