@@ -174,13 +174,17 @@ func newWorld(t testing.TB, opts jenkinstest.Options, change ...func(*v1alpha1.P
 }
 
 // start runs the controllers until stop, or the end of the test.
-func (w *world) start() {
+func (w *world) start(change ...func(*controller.Options)) {
 	w.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv(pathLogs) != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	c := controller.New(controller.Options{Clients: w.clients, Reader: w.reader, Log: log, ExternalURL: "https://hookd.example", Clock: w.clock})
+	o := controller.Options{Clients: w.clients, Reader: w.reader, Log: log, ExternalURL: "https://hookd.example", Clock: w.clock}
+	for _, f := range change {
+		f(&o)
+	}
+	c := controller.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Run(ctx) }()
