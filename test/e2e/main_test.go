@@ -110,6 +110,17 @@ func (p *project) ended(commit string) *v1alpha1.PipelineExecution {
 	})
 }
 
+// succeeded waits for the end of the run of a commit, which has to be a good one.
+func (p *project) succeeded(commit string) *v1alpha1.PipelineExecution {
+	p.Helper()
+	e := p.ended(commit)
+	if e.Status.Phase != v1alpha1.PhaseSucceeded {
+		log, stderr, _ := p.kubectl("pipeline", "logs", e.Name)
+		p.Fatalf("phase %s, reason %s: %s\n%s%s", e.Status.Phase, e.Status.Reason, e.Status.Message, log, stderr)
+	}
+	return e
+}
+
 func (p *project) wait(done func(*v1alpha1.PipelineExecution) bool) *v1alpha1.PipelineExecution {
 	p.Helper()
 	e, err := p.WaitExecution(p.Context(), p.name, runTimeout, done)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,10 +32,7 @@ stages:
     runScriptConfig: {image: "` + harness.AgentImage + `", shellScript: "false"}
 `,
 	})
-	e := p.ended(commit)
-	if e.Status.Phase != v1alpha1.PhaseSucceeded {
-		t.Fatalf("phase %s, reason %s: %s", e.Status.Phase, e.Status.Reason, e.Status.Message)
-	}
+	e := p.succeeded(commit)
 	if e.Spec.Run != 1 || e.Spec.Config == "" || e.Spec.Trigger.Type != v1alpha1.EventPush {
 		t.Errorf("run %d, trigger %s, config of %d bytes: want run 1, Push, and the config's snapshot", e.Spec.Run, e.Spec.Trigger.Type, len(e.Spec.Config))
 	}
@@ -57,13 +55,16 @@ stages:
 	}
 	p.mustKubectl("wait", "--for=condition=Complete", "--timeout=5s", "pe/"+e.Name)
 
-	pipeline, err := p.Clients.Pipelines(p.name).Get(t.Context(), "app", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if nodes := pipeline.Status.RecentNodes; len(nodes) != 1 || nodes[0].Name != e.Status.Agent.Node {
-		t.Errorf("recent nodes %+v, want the one that ran it, %s", nodes, e.Status.Agent.Node)
-	}
+	eventually(t, func() error {
+		pipeline, err := p.Clients.Pipelines(p.name).Get(t.Context(), "app", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if nodes := pipeline.Status.RecentNodes; len(nodes) != 1 || nodes[0].Name != e.Status.Agent.Node {
+			return fmt.Errorf("recent nodes are %+v, want the one that ran it, %s", nodes, e.Status.Agent.Node)
+		}
+		return nil
+	})
 	pods, err := p.Clients.Pods("").List(t.Context(), metav1.ListOptions{LabelSelector: v1alpha1.LabelExecutionUID + "=" + string(e.UID)})
 	if err != nil {
 		t.Fatal(err)

@@ -41,10 +41,7 @@ stages:
     runScriptConfig: {image: "` + harness.GoImage + `", shellScript: "go build -buildvcs=false -o greet . && ./greet && echo host=$(hostname)"}
 `,
 	})
-	e := p.ended(commit)
-	if e.Status.Phase != v1alpha1.PhaseSucceeded {
-		t.Fatalf("phase %s, reason %s: %s", e.Status.Phase, e.Status.Reason, e.Status.Message)
-	}
+	e := p.succeeded(commit)
 	log := p.mustKubectl("pipeline", "logs", e.Name) // through the API server's proxy
 	for _, want := range []string{"greetings from a container", "host=" + e.Status.Agent.Pod} {
 		if !strings.Contains(log, want) {

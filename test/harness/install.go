@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
 // Account of the Jenkins double.
@@ -23,8 +24,8 @@ func (w *World) startJenkins() error {
 		return err
 	}
 	agents := jenkinstest.AgentOptions{AgentImage: AgentImage}
-	if w.opts.Real == 0 {
-		// Steps on simulated nodes run on this machine: keep them in our folder.
+	if w.opts.Real == 0 && !cluster.Sandboxed() {
+		// Steps run on this machine without a root of their own: keep them in our folder.
 		agents.WorkspaceRoot = filepath.Join(w.dir, "workspaces")
 		if err := os.MkdirAll(agents.WorkspaceRoot, 0o755); err != nil {
 			return err
@@ -48,12 +49,13 @@ func (w *World) install(ctx context.Context) error {
 		[]string{"apply", "--server-side", "-k", filepath.Join(w.root, "manifests")},
 		[]string{"wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=kubectl-pipeline"},
 		[]string{"scale", "deployment", "hookd", "--replicas=0"},
+		[]string{"patch", "service", "hookd", "--type=json", "-p", `[{"op":"remove","path":"/spec/selector"}]`},
 	)
 }
 
 // route makes hookd's Service lead to the replicas that run beside the cluster. The
 // API server proxies to addresses of pods only, so a pod that nothing runs lends them
-// its name.
+// its name. Called again, it forgets the replicas that are gone.
 func (w *World) route(ctx context.Context) error {
 	if w.logsURL() != "" {
 		return nil // the API server would not proxy to a loopback address
@@ -89,7 +91,6 @@ endpoints: [{addresses: [%[5]q], conditions: {ready: true}, targetRef: {kind: Po
 		return err
 	}
 	return w.kubectl(ctx,
-		[]string{"patch", "service", "hookd", "--type=json", "-p", `[{"op":"remove","path":"/spec/selector"}]`},
 		[]string{"apply", "-f", file},
 		[]string{"patch", "pod", pod, "--subresource=status", "--type=merge", "-p",
 			fmt.Sprintf(`{"status":{"podIP":%[1]q,"podIPs":[{"ip":%[1]q}]}}`, ip)},

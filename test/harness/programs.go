@@ -97,7 +97,10 @@ func (w *World) StartHookd(ctx context.Context) (*Hookd, error) {
 		_ = h.cmd.Wait() // why it ended is in its log
 		close(h.done)
 	}()
-	return h, h.waitReady(ctx)
+	if err := h.waitReady(ctx); err != nil {
+		return nil, err
+	}
+	return h, w.route(ctx)
 }
 
 func (h *Hookd) waitReady(ctx context.Context) error {

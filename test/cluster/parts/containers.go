@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 )
 
 // podEnv marks the processes of a simulated pod with its UID.
@@ -20,6 +21,7 @@ const podEnv = "KUBECTL_PIPELINE_SIMULATED_POD"
 // pod's volumes mounted; otherwise it is shared, and only the working folder is the
 // pod's own.
 type containers struct {
+	client  kubernetes.Interface
 	dir     string
 	isolate bool
 
@@ -35,11 +37,11 @@ func (c *containers) command(pod *corev1.Pod, container *corev1.Container, argv 
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), podEnv+"="+string(pod.UID), "HOSTNAME="+pod.Name)
-	for _, env := range container.Env {
-		if env.ValueFrom == nil {
-			cmd.Env = append(cmd.Env, env.Name+"="+env.Value)
-		}
+	env, err := c.environment(pod, container)
+	if err != nil {
+		return nil, err
 	}
+	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if !c.isolate {
 		cmd.Dir = c.path(pod, container.Name)

@@ -50,7 +50,7 @@ func simulatedKubelet(args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &nodeServer{client: client, containers: containers{dir: *dir, isolate: *isolate}}
+	s := &nodeServer{client: client, containers: containers{client: client, dir: *dir, isolate: *isolate}}
 	if err := s.followDeletions(); err != nil {
 		return err
 	}
