@@ -3,9 +3,7 @@ package cli
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -119,46 +117,5 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		if diff := cmp.Diff(string(have), b.String()); diff != "" {
 			t.Errorf("docs/%s is not up to date; go run ./hack/gencli (-have +want):\n%s", file, diff)
 		}
-	}
-}
-
-// TestDependencies: what doubles the size or the start of the binary stays out of it.
-func TestDependencies(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "../../cmd/kubectl-pipeline").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	deps := strings.Fields(string(out))
-	for _, banned := range []string{
-		"k8s.io/client-go/kubernetes", "k8s.io/client-go/kubernetes/scheme", "k8s.io/client-go/discovery",
-		"k8s.io/cli-runtime/pkg/genericclioptions", "k8s.io/cli-runtime/pkg/resource",
-		"github.com/prometheus/client_golang/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf/proto", "k8s.io/client-go/tools/record",
-	} {
-		if slices.Contains(deps, banned) {
-			t.Errorf("the plugin reaches %s", banned)
-		}
-	}
-}
-
-// maxBinary is the budget of the released plugin, in bytes.
-const maxBinary = 16 << 20
-
-func TestBinarySize(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the plugin")
-	}
-	file := filepath.Join(t.TempDir(), "kubectl-pipeline")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "../../cmd/kubectl-pipeline")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d bytes, %.2f MiB", info.Size(), float64(info.Size())/(1<<20))
-	if info.Size() > maxBinary {
-		t.Errorf("the plugin has %d bytes, at most %d are allowed", info.Size(), maxBinary)
 	}
 }
