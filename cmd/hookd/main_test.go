@@ -23,7 +23,7 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) } //nolint:forbidigo // this is a main
 
 func TestParse(t *testing.T) {
 	env := func(key string) string { return map[string]string{"POD_NAMESPACE": "kubectl-pipeline"}[key] }

@@ -43,6 +43,7 @@ type memory struct {
 	engine    *engine   // that watches it
 	held      time.Time // when its plan was Held last
 	notBefore time.Time // when it takes part in the queue again; guarded by executions.mu
+	setting   int64     // generation of the setting with which initializing failed
 	recalled  time.Time // when its config was read again last
 	counted   bool      // its end was told
 	bundle    bool      // it may have a Secret in the executor namespace
@@ -65,10 +66,10 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 		c.drop(key)
 		return Done{}
 	}
-	m := c.memory(e)
 	if e.DeletionTimestamp != nil {
-		return c.cleanUp(ctx, e, m)
+		return c.cleanUp(ctx, e)
 	}
+	m := c.memory(e)
 	e = e.DeepCopy()
 	seen := c.gather(ctx, e, m)
 	plan := pipeline.Next(seen, c.o.Clock.Now())

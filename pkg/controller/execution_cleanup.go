@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
@@ -17,7 +16,7 @@ import (
 // cleanUp removes what an execution that is being deleted has left outside: its job,
 // which ends its build, its Secret and its pods; then the finalizer. Everything may be
 // gone already.
-func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) Outcome {
+func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution) Outcome {
 	if !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
 		c.drop(keyOf(e))
 		return Done{}
@@ -25,7 +24,7 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution,
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
 	if e.Status.Engine != nil {
-		if err := c.removeJob(ctx, e, m); err != nil {
+		if err := c.removeJob(ctx, e); err != nil {
 			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" {
 				c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineUnavailable, fmt.Sprintf(
 					"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
@@ -53,7 +52,7 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution,
 
 // removeJob deletes the job, and with it builds and queue items. Jenkins interrupts a
 // build that runs; one that does not give in is killed.
-func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
+func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution) error {
 	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
 	if failure != nil {
 		return fmt.Errorf("%s", failure.Message)

@@ -33,9 +33,15 @@ func (c *executions) gather(ctx context.Context, e *v1alpha1.PipelineExecution, 
 	return seen
 }
 
-// requeue lets an execution take part in the queue again when its time has come.
+// requeue lets an execution take part in the queue again when its time has come, or when
+// the setting that it may have failed for has changed.
 func (c *executions) requeue(e *v1alpha1.PipelineExecution, m *memory) {
+	changed := m.Initialized != nil && m.Initialized.Failure != nil && m.setting != generationOf(c.setting(e.Namespace))
 	c.mu.Lock()
+	if changed && !m.notBefore.IsZero() {
+		m.notBefore = c.o.Clock.Now()
+		m.Initialized.Failure.Until = m.notBefore
+	}
 	due := !m.notBefore.IsZero() && !m.notBefore.After(c.o.Clock.Now())
 	if due {
 		m.notBefore = time.Time{}
@@ -78,6 +84,13 @@ func (c *executions) recall(ctx context.Context, e *v1alpha1.PipelineExecution, 
 		return
 	}
 	m.Initialized, m.config = p.initialized(), p
+}
+
+func generationOf(s *v1alpha1.PipelineSetting) int64 {
+	if s == nil {
+		return 0
+	}
+	return s.Generation
 }
 
 func (c *executions) setting(project string) *v1alpha1.PipelineSetting {

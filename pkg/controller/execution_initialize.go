@@ -65,7 +65,7 @@ func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecuti
 		return nil
 	}
 	f := c.toFailure(err, v1alpha1.ReasonConfigUnavailable, m)
-	m.Initialized = &pipeline.Initialized{Failure: f}
+	m.Initialized, m.setting = &pipeline.Initialized{Failure: f}, generationOf(c.setting(e.Namespace))
 	c.mu.Lock()
 	m.notBefore = f.Until
 	c.mu.Unlock()
@@ -77,8 +77,7 @@ func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecuti
 // later each time.
 func (c *executions) toFailure(err error, reason string, m *memory) *pipeline.Failure {
 	f := &pipeline.Failure{Reason: reason, Message: err.Error()}
-	var known *failure
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*failure](err); ok {
 		f.Reason, f.Terminal = known.reason, known.terminal
 	}
 	delay := min(2*time.Second<<min(m.failures, 10), time.Minute)
@@ -256,8 +255,7 @@ func compile(e *v1alpha1.PipelineExecution, in inputs) (*prepared, error) {
 	})
 	if err != nil {
 		reason := v1alpha1.ReasonInvalidConfig
-		var ce *pipeline.CompileError
-		if errors.As(err, &ce) {
+		if ce, ok := errors.AsType[*pipeline.CompileError](err); ok {
 			reason = ce.Reason
 		}
 		return nil, failForGood(reason, "%w", err)

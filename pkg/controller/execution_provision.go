@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -21,7 +22,7 @@ const tokenUser = "x-access-token"
 // provision makes everything that the build needs. Each part may be there already.
 func (c *executions) provision(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
 	err := c.tryProvision(ctx, e, m)
-	if err == errBusy || ctx.Err() != nil && !c.timedOut(ctx) {
+	if errors.Is(err, errBusy) || errors.Is(ctx.Err(), context.Canceled) {
 		return err
 	}
 	if err != nil {
@@ -32,8 +33,6 @@ func (c *executions) provision(ctx context.Context, e *v1alpha1.PipelineExecutio
 	m.Provisioned, m.Provision, m.failures = true, nil, 0
 	return nil
 }
-
-func (c *executions) timedOut(ctx context.Context) bool { return ctx.Err() == context.DeadlineExceeded }
 
 func (c *executions) tryProvision(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
 	p := m.config

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // this is a main
 }
 
 // apiServer is a real API server with our CRDs, shared by all tests.

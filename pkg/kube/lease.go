@@ -189,10 +189,10 @@ func (l *Lease) claim(lease *coordinationv1.Lease) *coordinationv1.Lease {
 	now := metav1.NewMicroTime(l.Clock.Now())
 	if !l.ours(lease) {
 		lease.Spec.AcquireTime = &now
-		lease.Spec.LeaseTransitions = ptr.To(ptr.Deref(lease.Spec.LeaseTransitions, -1) + 1)
+		lease.Spec.LeaseTransitions = new(ptr.Deref(lease.Spec.LeaseTransitions, -1) + 1)
 	}
 	lease.Spec.HolderIdentity, lease.Spec.RenewTime = &l.Identity, &now
-	lease.Spec.LeaseDurationSeconds = ptr.To(int32(leaseDuration / time.Second))
+	lease.Spec.LeaseDurationSeconds = new(int32(leaseDuration / time.Second))
 	return lease
 }
 
@@ -202,7 +202,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	defer cancel()
 	lease := l.known.DeepCopy()
 	now := metav1.NewMicroTime(l.Clock.Now())
-	lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.LeaseDurationSeconds = nil, &now, ptr.To(int32(1))
+	lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.LeaseDurationSeconds = nil, &now, new(int32(1))
 	written, err := l.Clients.Leases(l.Namespace).Update(ctx, lease, metav1.UpdateOptions{})
 	if err != nil {
 		l.Log.Warn("lease not given back", "lease", l.Name, "error", err)
