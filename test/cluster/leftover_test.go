@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster/images"
@@ -68,7 +69,7 @@ func hold(what string) error {
 			return err
 		}
 	}
-	fmt.Println("holding")
+	fmt.Fprintln(os.Stdout, "holding")
 	switch end {
 	case "panic":
 		panic("on purpose")
@@ -189,15 +190,11 @@ func read(t *testing.T, name string) string {
 // eventually polls until check has no error.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("wait for %s: %v", what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
+	var last error
+	if err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+		last = check()
+		return last == nil, nil
+	}); err != nil {
+		t.Fatalf("wait for %s: %v", what, last)
 	}
 }

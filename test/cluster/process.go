@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // markEnv is set, to the cluster's folder, in every program of a cluster and so in
@@ -149,11 +152,9 @@ func (p *process) tail() []byte {
 // been writing to.
 func removeAll(dir string) error {
 	var err error
-	for range 50 {
-		if err = os.RemoveAll(dir); err == nil {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	_ = wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, time.Second, true, func(context.Context) (bool, error) {
+		err = os.RemoveAll(dir)
+		return err == nil, nil
+	})
 	return err
 }

@@ -124,8 +124,7 @@ func (s shell) kubectl(ctx context.Context, args ...string) (int, error) {
 	cmd := s.world.Kubectl(ctx, project, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), nil
 	}
 	return 0, err

@@ -61,7 +61,8 @@ func (w *World) route(ctx context.Context) error {
 		return nil // the API server would not proxy to a loopback address
 	}
 	const pod = "hookd-beside"
-	manifest := fmt.Sprintf(`
+	var manifest strings.Builder
+	fmt.Fprintf(&manifest, `
 apiVersion: v1
 kind: Pod
 metadata: {name: %s, namespace: %s}
@@ -77,7 +78,7 @@ spec:
 		if err != nil {
 			return err
 		}
-		manifest += fmt.Sprintf(`---
+		fmt.Fprintf(&manifest, `---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: %[1]s-%[2]d, namespace: %[3]s, labels: {kubernetes.io/service-name: hookd}}
@@ -87,7 +88,7 @@ endpoints: [{addresses: [%[5]q], conditions: {ready: true}, targetRef: {kind: Po
 `, pod, i, HookdNamespace, port, ip)
 	}
 	file := filepath.Join(w.dir, "beside.yaml")
-	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(manifest.String()), 0o600); err != nil {
 		return err
 	}
 	return w.kubectl(ctx,

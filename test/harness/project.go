@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -165,15 +166,7 @@ func (r *Repository) Commit(ctx context.Context, message string, files map[strin
 		}
 	}
 	out, err := r.GitCommand(ctx, "rev-parse", "HEAD")
-	return string(trimNewline(out)), err
-}
-
-func trimNewline(s string) []byte {
-	b := []byte(s)
-	for len(b) > 0 && b[len(b)-1] == '\n' {
-		b = b[:len(b)-1]
-	}
-	return b
+	return strings.TrimSpace(out), err
 }
 
 // Push pushes HEAD to a branch.
@@ -207,11 +200,11 @@ func (w *World) WaitExecution(ctx context.Context, project string, timeout time.
 }
 
 func summarize(executions []v1alpha1.PipelineExecution) string {
-	s := ""
+	var s strings.Builder
 	for _, e := range executions {
-		s += fmt.Sprintf("\n  %s %s %s: %s", e.Name, e.Status.Phase, e.Status.Reason, e.Status.Message)
+		fmt.Fprintf(&s, "\n  %s %s %s: %s", e.Name, e.Status.Phase, e.Status.Reason, e.Status.Message)
 	}
-	return s
+	return s.String()
 }
 
 func randomHex(n int) []byte {

@@ -57,7 +57,7 @@ func initSandbox(argv []string) error {
 	unix.CloseOnExec(signalPipe)
 	// The terminal sends its signals to the command as well; here they are only kept
 	// from ending this process. (Not ignored: the command would inherit that.)
-	signal.Notify(make(chan os.Signal), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
 	if err != nil {

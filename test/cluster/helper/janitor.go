@@ -107,7 +107,7 @@ func removeCgroup(top string) error {
 	var errs []error
 	for _, dir := range slices.Backward(dirs) { // children before parents
 		pids, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		for _, field := range bytes.Fields(pids) {
+		for field := range bytes.FieldsSeq(pids) {
 			if pid, err := strconv.Atoi(string(field)); err == nil {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}

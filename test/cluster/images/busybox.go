@@ -18,7 +18,7 @@ func fillBusybox(ctx context.Context, root, busybox string) error {
 	if err != nil {
 		return fmt.Errorf("list applets: %w", err)
 	}
-	for _, applet := range strings.Fields(string(applets)) {
+	for applet := range strings.FieldsSeq(string(applets)) {
 		if applet == "busybox" {
 			continue
 		}
