@@ -587,15 +587,15 @@ func TestHistoryIsLimited(t *testing.T) {
 	w.start()
 	one := int32(1)
 	w.pipeline("app", oneStep, func(p *v1alpha1.Pipeline) { p.Spec.History = &v1alpha1.History{Succeeded: &one} })
-	for _, name := range []string{"a", "b", "c"} {
+	for _, name := range []string{"c", "b", "a"} { // all within a second, maybe
 		w.run("app", name)
 		w.awaitPhase(name, v1alpha1.PhaseSucceeded)
 	}
-	w.awaitGone("a")
+	w.awaitGone("c")
 	w.awaitGone("b")
-	w.get("c")
+	w.get("a")
 	if jobs := w.jenkins.Jobs(); len(jobs) != 1 {
-		t.Errorf("jobs = %v, want that of c", jobs)
+		t.Errorf("jobs = %v, want that of a", jobs)
 	}
 }
 

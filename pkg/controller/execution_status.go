@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,6 +98,9 @@ func mark(e *v1alpha1.PipelineExecution) {
 	}
 	if e.Spec.Source != nil && e.Spec.Source.Branch != "" {
 		labels[v1alpha1.LabelBranchHash] = v1alpha1.ShortHash(e.Spec.Source.Branch)
+	}
+	if e.Spec.Run != 0 {
+		labels[v1alpha1.LabelRun] = strconv.FormatInt(e.Spec.Run, 10)
 	}
 	for k, v := range labels {
 		if e.Labels[k] != v {

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -76,7 +77,8 @@ func (c *histories) gather(ctx context.Context, p *v1alpha1.Pipeline) ([]pipelin
 			}
 			for _, m := range page.Items {
 				if m.DeletionTimestamp == nil {
-					finished = append(finished, pipeline.Finished{Name: m.Name, Created: m.CreationTimestamp.Time, Succeeded: phase == v1alpha1.PhaseSucceeded})
+					run, _ := strconv.ParseInt(m.Labels[v1alpha1.LabelRun], 10, 64) // 0 when it has none
+					finished = append(finished, pipeline.Finished{Name: m.Name, Created: m.CreationTimestamp.Time, Run: run, Succeeded: phase == v1alpha1.PhaseSucceeded})
 				}
 			}
 			if opts.Continue = page.Continue; opts.Continue == "" {

@@ -15,7 +15,8 @@ const DefaultHistory = 20
 // Finished is a finished run as history sees it.
 type Finished struct {
 	Name      string
-	Created   time.Time
+	Created   time.Time // in whole seconds, hence Run
+	Run       int64     // 0: it never got a number
 	Succeeded bool
 }
 
@@ -31,7 +32,7 @@ func Surplus(h *v1alpha1.History, finished []Finished) []string {
 	}
 	newest := slices.Clone(finished)
 	slices.SortFunc(newest, func(a, b Finished) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Name, a.Name))
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Run, a.Run), cmp.Compare(b.Name, a.Name))
 	})
 	var surplus []string
 	for _, f := range newest {

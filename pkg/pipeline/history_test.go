@@ -26,11 +26,12 @@ func TestSurplus(t *testing.T) {
 		given   []Finished
 		want    []string
 	}{
-		"twenty are kept when nothing is said":           {nil, many, []string{"a", "b", "c"}},
-		"each kind has its own limit, oldest first":      {limit(1, 1), mixed, []string{"ok1", "bad1", "ok2"}},
-		"zero keeps none":                                {limit(0, 2), mixed, []string{"ok1", "ok2", "ok3"}},
-		"within the limits nothing goes":                 {limit(3, 2), mixed, nil},
-		"of the same second, the name decides the order": {limit(1, 1), []Finished{made("a", 1, true), made("b", 1, true)}, []string{"a"}},
+		"twenty are kept when nothing is said":                       {nil, many, []string{"a", "b", "c"}},
+		"each kind has its own limit, oldest first":                  {limit(1, 1), mixed, []string{"ok1", "bad1", "ok2"}},
+		"zero keeps none":                                            {limit(0, 2), mixed, []string{"ok1", "ok2", "ok3"}},
+		"within the limits nothing goes":                             {limit(3, 2), mixed, nil},
+		"of the same second, the number decides the order":           {limit(1, 1), []Finished{{Name: "z", Created: noon, Run: 1, Succeeded: true}, {Name: "a", Created: noon, Run: 2, Succeeded: true}}, []string{"z"}},
+		"of the same second without one, the name decides the order": {limit(1, 1), []Finished{made("a", 1, true), made("b", 1, true)}, []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, Surplus(tc.history, tc.given)); diff != "" {

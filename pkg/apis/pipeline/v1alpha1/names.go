@@ -12,6 +12,8 @@ const (
 	// LabelPipeline is the name of the Pipeline an execution is a run of (hashed when
 	// it is no label value).
 	LabelPipeline = GroupName + "/pipeline"
+	// LabelRun is the number of an execution, once it has one.
+	LabelRun = GroupName + "/run"
 	// LabelBranchHash is ShortHash of the branch, since branch names are no label values.
 	LabelBranchHash = GroupName + "/branch-hash"
 	// LabelTrigger is the type of the event that started an execution.
