@@ -3,12 +3,14 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-VERSION ?= $(shell git describe --tags --match 'v*' --always --dirty 2>/dev/null || echo v0.0.0-dev)
+# Without a tag it is still a version that krew and container registries accept.
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo v0.0.0-dev-$$(git describe --always --dirty 2>/dev/null || echo unknown))
 IMAGE   ?= ghcr.io/kubectl-pipeline/hookd:$(VERSION)
 # What is released is built one way only, so that builds share one cache.
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/kubectl-pipeline/kubectl-pipeline/pkg/version.Version=$(VERSION)"
 TOOL    := go tool -modfile=tools/go.mod
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
+DIST    ?= dist
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: help
@@ -63,4 +65,4 @@ image: ## Build hookd's image with docker
 
 .PHONY: dist
 dist: ## Build the plugin's release archives and the krew manifest into dist/
-	@VERSION=$(VERSION) PLATFORMS="$(PLATFORMS)" hack/dist.sh
+	@VERSION=$(VERSION) PLATFORMS="$(PLATFORMS)" hack/dist.sh "$(DIST)"

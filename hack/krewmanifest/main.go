@@ -40,9 +40,6 @@ func run(version, checksumFile, templateFile string) error {
 	if err != nil {
 		return err
 	}
-	if !release.MatchString(version) {
-		fmt.Fprintf(os.Stderr, "krewmanifest: krew refuses version %q, wanted a release such as v0.1.0\n", version)
-	}
 	_, err = os.Stdout.WriteString(manifest)
 	return err
 }
@@ -56,8 +53,8 @@ var (
 // fill replaces KREW_TAG by the version and each KREW_<OS>_<ARCH>_SHA256 by the checksum
 // of kubectl-pipeline_<version>_<os>_<arch>.tar.gz. Lines of comment are left out.
 func fill(template, version, sums string) (string, error) {
-	if version == "" {
-		return "", fmt.Errorf("no version")
+	if !release.MatchString(version) {
+		return "", fmt.Errorf("version %q: wanted one that krew takes, such as v0.1.0 or v0.1.0-rc.1", version)
 	}
 	values := map[string]string{"KREW_TAG": version}
 	for line := range strings.Lines(sums) {

@@ -112,7 +112,8 @@ func TestFillRefusesWhatDoesNotFit(t *testing.T) {
 		"an archive too many":       {"v1.0.0", sums("v1.0.0", append(platforms[:6:6], "plan9_mips")), "the template has no KREW_PLAN9_MIPS_SHA256"},
 		"archives of another build": {"v1.0.0", sums("v0.9.0", platforms), "wanted kubectl-pipeline_v1.0.0_"},
 		"no checksum":               {"v1.0.0", "abc  kubectl-pipeline_v1.0.0_linux_amd64.tar.gz\n", "wanted sha256sum's output"},
-		"no version":                {"", sums("v1.0.0", platforms), "no version"},
+		"no version":                {"", sums("v1.0.0", platforms), `version ""`},
+		"a version krew refuses":    {"4497433-dirty", sums("4497433-dirty", platforms), `version "4497433-dirty"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := fill(template(t), c.version, c.sums); err == nil || !strings.Contains(err.Error(), c.want) {
