@@ -545,7 +545,7 @@ func TestRotatedCredentials(t *testing.T) {
 
 func TestRepositoryGetsAPathOnce(t *testing.T) {
 	w := newWorld(t, jenkinstest.Options{})
-	w.must(create(t, w.clients.Secrets(w.project), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "hook"}, StringData: map[string]string{"secret": "s"}}))
+	w.must(create(t, w.clients.Secrets(w.project), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "hook"}, StringData: map[string]string{"secret": "0123456789abcdef"}}))
 	w.start()
 	w.repository("app", func(r *v1alpha1.SourceCodeRepository) {
 		r.Spec.Webhook = &v1alpha1.WebhookSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "hook"}}

@@ -26,7 +26,7 @@ type executions struct {
 	histories  *histories
 	numbers    keyedMutex // by pipeline: its run numbers are handed out one by one
 	readers    sync.Map   // projects whose ServiceAccount for logs is there
-	namespaces sync.Map   // executor namespaces that are there
+	namespaces sync.Map   // executor namespaces that are there, by projectNamespace
 
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory

@@ -81,28 +81,44 @@ func (c *executions) ensureJob(ctx context.Context, e *v1alpha1.PipelineExecutio
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;create
 
+// projectNamespace is a project and the namespace of its agents.
+type projectNamespace struct{ project, name string }
+
 // ensureNamespace makes the executor namespace where hookd may; where not, it says what
-// to do.
+// to do. A namespace that is there already has to say that it belongs to the project:
+// otherwise whoever may choose its name could run pods, and keep secrets, beside the
+// objects of somebody else.
 func (c *executions) ensureNamespace(ctx context.Context, project, name string) error {
-	if _, ok := c.namespaces.Load(name); ok {
+	key := projectNamespace{project, name}
+	if _, ok := c.namespaces.Load(key); ok {
 		return nil
 	}
-	_, err := c.o.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
+	ns, err := c.o.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = c.o.Clients.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		ns, err = c.o.Clients.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{v1alpha1.LabelProject: project},
 		}}, metav1.CreateOptions{})
 		if apierrors.IsForbidden(err) {
-			return fail(v1alpha1.ReasonExecutorNamespaceMissing, "namespace %s does not exist and hookd may not create it: create it, or name another one in spec.executor.namespace of PipelineSetting %s/%s", name, project, v1alpha1.SettingName)
-		}
-		if apierrors.IsAlreadyExists(err) {
-			err = nil
+			return fail(v1alpha1.ReasonExecutorNamespaceMissing, "namespace %[1]s does not exist and hookd may not create it: create it with the label %[2]s=%[3]s, or name another one in spec.executor.namespace of PipelineSetting %[3]s/%[4]s",
+				name, v1alpha1.LabelProject, project, v1alpha1.SettingName)
 		}
 	}
-	if err != nil && !apierrors.IsForbidden(err) { // one that may not be read may still be used
+	if err != nil {
 		return fail(v1alpha1.ReasonExecutorNamespaceMissing, "ensure namespace %s: %w", name, err)
 	}
-	c.namespaces.Store(name, true)
+	if err := belongs(ns, project); err != nil {
+		return err
+	}
+	c.namespaces.Store(key, true)
+	return nil
+}
+
+// belongs says whether agents of the project may run in a namespace: its own, or one
+// that is labelled so.
+func belongs(ns *corev1.Namespace, project string) error {
+	if of := ns.Labels[v1alpha1.LabelProject]; ns.Name != project && of != project {
+		return fail(v1alpha1.ReasonExecutorNamespaceForeign, "namespace %s has label %s=%q: agents of this project run there when it is %q", ns.Name, v1alpha1.LabelProject, of, project)
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
 // pathBytes is how much chance is in the path of a webhook.
@@ -119,15 +120,15 @@ func (c *repositories) judgeWebhook(ctx context.Context, r *v1alpha1.SourceCodeR
 	case w.SecretRef == nil:
 		return no(v1alpha1.ReasonSecretNotFound, "spec.webhook.secretRef is not set: no delivery is accepted")
 	}
-	key := firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey)
 	secret, err := c.o.Clients.Secrets(r.Namespace).Get(ctx, w.SecretRef.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return no(v1alpha1.ReasonSecretNotFound, fmt.Sprintf("Secret %s does not exist", w.SecretRef.Name))
 	case err != nil:
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnreachable, Message: fmt.Sprintf("read Secret %s: %v", w.SecretRef.Name, err)}
-	case len(secret.Data[key]) == 0:
-		return no(v1alpha1.ReasonSecretKeyEmpty, fmt.Sprintf("key %s of Secret %s is empty: an unsigned webhook is never accepted", key, w.SecretRef.Name))
+	case len(scm.UsableKeys(scm.WebhookKeys(secret.Data, w.SecretRef.Key))) == 0:
+		return no(v1alpha1.ReasonSecretKeyEmpty, fmt.Sprintf("key %s of Secret %s has fewer than %d bytes: no delivery is accepted",
+			firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey), w.SecretRef.Name, scm.MinKeyLength))
 	}
 	return yes()
 }

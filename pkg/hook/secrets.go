@@ -1,12 +1,9 @@
 package hook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"sort"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
 var errNoSecret = errors.New("the secret does not exist")
@@ -53,23 +51,7 @@ func (s *secrets) keys(ctx context.Context, repo *v1alpha1.SourceCodeRepository,
 	if err != nil {
 		return nil, e.at, err
 	}
-	data := e.data
-	name := ref.Key
-	if name == "" {
-		name = v1alpha1.WebhookSecretKey
-	}
-	var names []string
-	for k := range data {
-		if k == name || strings.HasPrefix(k, name+"-") {
-			names = append(names, k)
-		}
-	}
-	sort.Strings(names)
-	var keys [][]byte
-	for _, k := range names {
-		keys = append(keys, bytes.TrimRight(data[k], "\r\n")) // `echo … | base64` leaves one
-	}
-	return keys, e.at, nil
+	return scm.WebhookKeys(e.data, ref.Key), e.at, nil
 }
 
 func (s *secrets) get(ctx context.Context, namespace, name string, fresh bool) (secretEntry, error) {

@@ -1,11 +1,14 @@
 package scm
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -107,6 +110,23 @@ var (
 	ErrNoKey     = errors.New("no key of at least 16 bytes to verify with")
 	ErrSignature = errors.New("the signature is missing or wrong")
 )
+
+// WebhookKeys are the keys of a Secret's data that may sign deliveries: the one of that
+// name (default: secret), and those whose names start with it and a dash, while they are
+// being rotated; in the order of their names, without the line end that
+// `echo … | base64` leaves. See UsableKeys.
+func WebhookKeys(data map[string][]byte, name string) [][]byte {
+	if name == "" {
+		name = v1alpha1.WebhookSecretKey
+	}
+	var keys [][]byte
+	for _, k := range slices.Sorted(maps.Keys(data)) {
+		if k == name || strings.HasPrefix(k, name+"-") {
+			keys = append(keys, bytes.TrimRight(data[k], "\r\n"))
+		}
+	}
+	return keys
+}
 
 // UsableKeys keeps the keys that are long enough.
 func UsableKeys(keys [][]byte) [][]byte {

@@ -360,3 +360,16 @@ func FuzzParseGitHub(f *testing.F) {
 		}
 	})
 }
+
+func TestWebhookKeys(t *testing.T) {
+	data := map[string][]byte{"secret": []byte("one\n"), "secret-new": []byte("two"), "secrets": []byte("other"), "token": []byte("three")}
+	for name, want := range map[string][]string{"": {"one", "two"}, "secret": {"one", "two"}, "token": {"three"}, "none": nil} {
+		var got []string
+		for _, k := range WebhookKeys(data, name) {
+			got = append(got, string(k))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("key %q (-want +got)\n%s", name, diff)
+		}
+	}
+}

@@ -48,6 +48,9 @@ const (
 	// ReasonExecutorNamespaceMissing: the namespace of agents does not exist and cannot be
 	// created; it is tried again.
 	ReasonExecutorNamespaceMissing = "ExecutorNamespaceMissing"
+	// ReasonExecutorNamespaceForeign: the namespace of agents exists, but does not say that
+	// it belongs to the project; it is tried again.
+	ReasonExecutorNamespaceForeign = "ExecutorNamespaceForeign"
 	// ReasonStarting: the build is being triggered.
 	ReasonStarting = "Starting"
 	// ReasonInEngineQueue: Jenkins has the build in its queue.
