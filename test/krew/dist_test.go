@@ -11,6 +11,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	// The program is built by make, out of go test's sight; it must not report an old
+	// result once the program has changed.
+	_ "github.com/kubectl-pipeline/kubectl-pipeline/pkg/cli"
 )
 
 const (
@@ -54,6 +58,13 @@ func TestDistRefuses(t *testing.T) {
 	}
 }
 
+// read are the other files of which go test must know for the same reason: those that
+// make reads.
+var read = []string{
+	"LICENSE", "Makefile", "go.mod", "cmd/kubectl-pipeline/main.go", "plugins/krew.yaml", "tools/krew/go.mod",
+	"hack/dist.sh", "hack/archive/main.go", "hack/krewmanifest/main.go",
+}
+
 // makeDist runs make dist, with a stand-in for what this machine cannot run anyway.
 func makeDist(t *testing.T) string {
 	t.Helper()
@@ -66,6 +77,11 @@ func makeDist(t *testing.T) string {
 
 func makeCommand(t *testing.T, dist, version string, args ...string) *exec.Cmd {
 	t.Helper()
+	for _, file := range read {
+		if _, err := os.Stat(filepath.Join(root, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	standin := filepath.Join(t.TempDir(), "standin")
 	if err := os.WriteFile(standin, []byte("a stand-in\n"), 0o644); err != nil {
 		t.Fatal(err)
