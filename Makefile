@@ -8,7 +8,6 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo 
 IMAGE   ?= ghcr.io/kubectl-pipeline/hookd:$(VERSION)
 # What is released is built one way only, so that builds share one cache.
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/kubectl-pipeline/kubectl-pipeline/pkg/version.Version=$(VERSION)"
-TOOL    := go tool -modfile=tools/go.mod
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 DIST    ?= dist
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -24,7 +23,7 @@ deps: ## Install the Debian packages that the cluster tests use (needs root)
 .PHONY: build
 build: ## Build both programs into bin/
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./cmd/...
+	@$(BUILD) -o bin/ ./cmd/...
 
 .PHONY: test
 test: cluster ## Run every test: unit, race, API server, end to end on simulated and real nodes

@@ -93,6 +93,11 @@ func demo(ctx context.Context) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	// The Pipeline's own status gathers changes for a second.
+	rolledUp := w.Kubectl(ctx, project, "wait", "--for=jsonpath={.status.lastExecution.finishedAt}", "--timeout=10s", "pipeline/app")
+	if out, err := rolledUp.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("wait for the pipeline's status: %w\n%s", err, out)
+	}
 	for _, args := range [][]string{
 		{"pipeline", "describe", run.Name},
 		{"pipeline", "logs", run.Name},
