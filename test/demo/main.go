@@ -7,12 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
+
+	"k8s.io/klog/v2"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
@@ -22,6 +25,7 @@ import (
 const (
 	project      = "shop"
 	startTimeout = 2 * time.Minute
+	interrupted  = 130 // as of a shell, for Ctrl-C
 )
 
 func main() {
@@ -31,8 +35,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
+	// What client-go says of streams that break when everything stops is no news.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := demo(ctx)
+	if ctx.Err() != nil {
+		code, err = interrupted, nil
+	}
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
