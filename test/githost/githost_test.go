@@ -39,13 +39,14 @@ func TestPushIsDelivered(t *testing.T) {
 	}))
 	defer receiver.Close()
 
-	var host *Host
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { host.ServeHTTP(w, r) }))
-	defer server.Close()
-	host, err := New(t.TempDir(), server.URL, slog.New(slog.DiscardHandler))
+	server := httptest.NewUnstartedServer(nil)
+	host, err := New(t.TempDir(), "http://"+server.Listener.Addr().String(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	server.Config.Handler = host
+	server.Start()
+	defer server.Close()
 	url, err := host.Create("shop/app")
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,11 @@ func LabelValue(s string) string {
 	if s == "" || (len(s) <= 63 && isLabelValue(s)) {
 		return s
 	}
-	return Truncate(sanitize(s), 63-11) + "-" + ShortHash(s)
+	readable := Truncate(sanitize(s), 63-11)
+	if readable == "" {
+		return ShortHash(s)
+	}
+	return readable + "-" + ShortHash(s)
 }
 
 // EventExecutionName is the name of the execution that an event starts: the same
