@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -70,7 +72,7 @@ func (a *app) connect() (*project, error) {
 	cc := a.conn.clientConfig()
 	cfg, err := cc.ClientConfig()
 	if err != nil {
-		return nil, err
+		return nil, a.conn.explain(err)
 	}
 	ns, _, err := cc.Namespace()
 	if err != nil {
@@ -86,6 +88,18 @@ func (a *app) connect() (*project, error) {
 		return nil, err
 	}
 	return &project{Clients: clients, namespace: ns, user: kubeconfigUser(cc, a.conn.overrides)}, nil
+}
+
+// explain adds what to do about the errors of clientcmd that have no type.
+func (c *connection) explain(err error) error {
+	missing, ok := errors.AsType[*fs.PathError](err)
+	switch {
+	case ok && missing.Path == c.kubeconfig:
+		return hinted(fmt.Errorf("read kubeconfig: %w", err), "leave --kubeconfig out for $KUBECONFIG and ~/.kube/config")
+	case strings.HasPrefix(err.Error(), "context "):
+		return hinted(err, "kubectl config get-contexts")
+	}
+	return err
 }
 
 func kubeconfigUser(cc clientcmd.ClientConfig, o clientcmd.ConfigOverrides) string {

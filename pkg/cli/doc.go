@@ -5,7 +5,7 @@
 //	api.go      get, list, create, patch: each one request, typed and raw at once
 //	address.go  what a person types for a pipeline or a run
 //	tracker.go  follows one run to its end whatever the network does
-//	tree.go     draws a run (pure); live.go and lines.go show it as it changes
+//	tree.go     draws a run (pure); view.go and lines.go show it as it changes
 //	errors.go   every error as "error: …" and "hint: …"; exit.go as a code
 //
 // It talks to the Kubernetes API only, never to Jenkins or a Git host, and asks no

@@ -10,9 +10,6 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
 )
 
-// maxConfig bounds a config file in bytes: what an execution can hold.
-const maxConfig = 256 << 10
-
 // readInput reads a config file, or standard input for "-".
 func (a *app) readInput(file string) (string, error) {
 	in := a.In
@@ -24,13 +21,13 @@ func (a *app) readInput(file string) (string, error) {
 		defer f.Close()
 		in = f
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxConfig+1))
+	text, err := io.ReadAll(io.LimitReader(in, pipeline.MaxConfigBytes+1))
 	if err != nil {
 		return "", fmt.Errorf("read config file %s: %w", inputName(file), err)
 	}
 	switch {
-	case len(text) > maxConfig:
-		return "", fmt.Errorf("config file %s has more than %d KiB", inputName(file), maxConfig>>10)
+	case len(text) > pipeline.MaxConfigBytes:
+		return "", fmt.Errorf("config file %s has more than %d KiB", inputName(file), pipeline.MaxConfigBytes>>10)
 	case strings.TrimSpace(string(text)) == "":
 		return "", fmt.Errorf("config file %s is empty", inputName(file))
 	}

@@ -17,6 +17,8 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"get", "ls"},
 		Short:   "List pipelines and how their last run went",
+		Long: `List pipelines and how their last run went. -o wide adds the branch, whether events are
+suspended, the node that ran it last and the cache's hit rate.`,
 		Example: `  # Pipelines of the context's namespace
   kubectl pipeline list
 

@@ -39,7 +39,7 @@ func WriteReference(w io.Writer) error {
 	b.WriteString(strings.Join(hidden, ", ") + ". As with every plugin, options come after the name: `kubectl pipeline -n shop list`.\n")
 	for _, c := range commands {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", c.Name(), paragraphs(c))
-		fmt.Fprintf(&b, "```console\n%s\n```\n", strings.ReplaceAll(c.UseLine(), "[flags]", "[options]"))
+		fmt.Fprintf(&b, "```console\n%s\n```\n", useLine(c))
 		if len(c.Aliases) > 0 {
 			fmt.Fprintf(&b, "\nAlso called %s.\n", "`"+strings.Join(c.Aliases, "`, `")+"`")
 		}

@@ -163,6 +163,8 @@ func (o *renderOptions) source() (pipeline.Event, error) {
 		return ev, fmt.Errorf("--commit %q: wanted a full commit id of 40 (or 64) hexadecimal digits", o.commit)
 	case ev.Type == v1alpha1.EventTag && o.tag == "":
 		return ev, errors.New("--event tag needs --tag")
+	case ev.Type != v1alpha1.EventTag && o.tag != "":
+		return ev, errors.New("--tag needs --event tag")
 	case o.repository == "":
 		return ev, nil
 	}

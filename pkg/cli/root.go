@@ -83,15 +83,62 @@ Data goes to standard output, everything else to standard error.`,
 			root.AddCommand(c)
 		}
 	}
-	root.SetHelpCommandGroupID(groupSetup)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(exitCodesTopic())
 	return root
 }
 
-// hintUsage shows what a verb takes to whoever gave it something else.
+// hintUsage shows what a verb takes to whoever gave it something else. The words are
+// ours: cobra counts "arg(s)".
 func hintUsage(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
-		return hinted(args(cmd, given), "usage: "+strings.ReplaceAll(cmd.UseLine(), "[flags]", "[options]"))
+		err := args(cmd, given)
+		if err == nil {
+			return nil
+		}
+		_, takes, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case takes == "":
+			err = fmt.Errorf("%s takes no argument, got %q", cmd.Name(), given[0])
+		case len(given) == 0:
+			err = fmt.Errorf("%s needs %s", cmd.Name(), takes)
+		case len(given) > 1:
+			err = fmt.Errorf("%s takes one %s, got %d", cmd.Name(), strings.Trim(takes, "[]"), len(given))
+		default:
+			err = fmt.Errorf("%s %q: wanted %s", cmd.Name(), given[0], takes)
+		}
+		return hinted(err, "usage: "+useLine(cmd))
+	}
+}
+
+// useLine is how a verb is typed. Options are named only where a verb has some of its own.
+func useLine(cmd *cobra.Command) string {
+	options := ""
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && f.Name != "help" {
+			options = " [options]"
+		}
+	})
+	return strings.TrimSuffix(cmd.UseLine(), " [flags]") + options
+}
+
+// helpCommand fails for a name that is no command's, unlike cobra's own.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		Long:  "Show the help of a command, or of all.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0:
+				return fmt.Errorf("unknown command %q", rest[0])
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
 	}
 }
 
@@ -146,11 +193,7 @@ func writeUsage(w io.Writer, cmd *cobra.Command) {
 	}
 	line := cmd.CommandPath() + " COMMAND [options]"
 	if cmd.HasParent() {
-		line = cmd.UseLine()
-		if !strings.Contains(line, "[flags]") && cmd.LocalNonPersistentFlags().HasAvailableFlags() {
-			line += " [options]"
-		}
-		line = strings.ReplaceAll(line, "[flags]", "[options]")
+		line = useLine(cmd)
 	}
 	fmt.Fprintf(w, "Usage:\n  %s\n\n", line)
 	fmt.Fprintf(w, "Options of every command:\n%s", commonFlags(cmd).FlagUsagesWrapped(100))

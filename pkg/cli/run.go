@@ -55,7 +55,6 @@ result (kubectl pipeline help exit-codes). Ctrl-C leaves the run going, with exi
 	fs.StringVar(&o.commit, "commit", "", "Commit to build, its full id (default: the newest of the branch or tag)")
 	fs.StringArrayVarP(&o.parameters, "param", "p", nil, "Parameter as NAME=VALUE; of a Secret parameter, NAME=SECRET/KEY; repeatable")
 	fs.StringVarP(&o.file, "filename", "f", "", "Config file to use instead of the repository's, - for standard input")
-	cmd.MarkFlagsMutuallyExclusive("branch", "tag")
 	o.bind(cmd)
 	return cmd
 }
@@ -65,6 +64,9 @@ var fullCommit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 func (o *runOptions) check() error {
 	if o.commit != "" && !fullCommit.MatchString(o.commit) {
 		return hinted(fmt.Errorf("--commit %q: wanted a full commit id of 40 (or 64) hexadecimal digits", o.commit), "git rev-parse "+o.commit)
+	}
+	if o.branch != "" && o.tag != "" {
+		return errors.New("--branch and --tag exclude each other")
 	}
 	return o.starting.check()
 }

@@ -19,6 +19,8 @@ func (a *app) runsCommand() *cobra.Command {
 		Use:     "runs [PIPELINE]",
 		Aliases: []string{"ps"},
 		Short:   "List runs, newest first",
+		Long: `List runs, newest first: all of the namespace, or those of one pipeline. -o wide adds
+the commit, its author, the node and the cause of a failure. Filters can be combined.`,
 		Example: `  # The newest runs of the namespace
   kubectl pipeline runs
 

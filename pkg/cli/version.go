@@ -23,6 +23,8 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the versions of the plugin and of what is installed",
+		Long: `Show the plugin's version, the versions of the API that the cluster serves, and hookd's
+image with how many of its replicas are ready.`,
 		Example: `  kubectl pipeline version
   kubectl pipeline version --client`,
 		Args:              cobra.NoArgs,
