@@ -52,14 +52,13 @@ var impure = []string{"net/http", "net", "os", "os/exec", "io/fs", "math/rand", 
 
 // onlyIn says which packages alone may import a library.
 var onlyIn = map[string][]string{
-	"github.com/bndr/gojenkins":             {"pkg/jenkins"},
-	"github.com/go-playground/webhooks/v6":  {"pkg/scm", "pkg/registry"},
-	"github.com/drone/go-scm":               {"pkg/scm"},
-	"github.com/go-git/go-git/v5":           {"pkg/scm"},
-	"k8s.io/cli-runtime":                    {"pkg/cli", "cmd/kubectl-pipeline"},
-	"github.com/prometheus/client_golang":   {"pkg/controller", "pkg/hook", "pkg/logs", "cmd/hookd"},
-	"k8s.io/client-go/tools/leaderelection": {"pkg/kube", "pkg/controller", "cmd/hookd"},
-	"k8s.io/client-go/plugin/pkg/client":    {"pkg/cli"},
+	"github.com/bndr/gojenkins":            {"pkg/jenkins"},
+	"github.com/go-playground/webhooks/v6": {"pkg/scm"},
+	"github.com/drone/go-scm":              {"pkg/scm"},
+	"github.com/go-git/go-git/v5":          {"pkg/scm"},
+	"k8s.io/cli-runtime":                   {"pkg/cli", "cmd/kubectl-pipeline"},
+	"github.com/prometheus/client_golang":  {"pkg/controller", "pkg/hook", "pkg/logs", "cmd/hookd"},
+	"k8s.io/client-go/plugin/pkg/client":   {"pkg/cli"},
 }
 
 func TestImportDirection(t *testing.T) {

@@ -48,7 +48,7 @@ func TestPackageComments(t *testing.T) {
 
 var (
 	makeTarget  = regexp.MustCompile(`(?m)^([a-z0-9-]+):.*## `)
-	makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)")
+	makeCommand = regexp.MustCompile("(?m)(?:^|`|^\\$ )make ([a-z0-9-]+)")
 	codeSpan    = regexp.MustCompile("`[^`\n]*`")
 	docLink     = regexp.MustCompile(`\]\(([^)#]+?)(?:#[^)]*)?\)`)
 )
