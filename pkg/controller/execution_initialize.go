@@ -56,7 +56,7 @@ func (p *prepared) initialized() *pipeline.Initialized {
 // three are written into its spec once, before anything is done with them.
 func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
 	p, err := c.tryInitialize(ctx, e, m)
-	if apierrors.IsConflict(err) || ctx.Err() != nil {
+	if apierrors.IsConflict(err) || errors.Is(ctx.Err(), context.Canceled) {
 		return err // somebody wrote first, or we are to stop: look again
 	}
 	if err == nil {
