@@ -52,6 +52,7 @@ func (q *queue[K]) AddAfter(key K, d time.Duration) { q.items.AddAfter(key, d) }
 // Run works with n workers until ctx ends, and returns when the looks under way have
 // ended or were cut off.
 func (q *queue[K]) Run(ctx context.Context, n int, synced ...cache.InformerSynced) error {
+	defer q.items.ShutDown() // also when it never begins to work
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return fmt.Errorf("start controller %s: %w", q.name, context.Cause(ctx))
 	}
