@@ -19,8 +19,8 @@ func (c *executions) agentPods(e *v1alpha1.PipelineExecution) []*corev1.Pod {
 	if err != nil {
 		return nil
 	}
-	namespace := executorNamespace(e.Namespace, c.setting(e.Namespace))
-	return slices.DeleteFunc(pods, func(p *corev1.Pod) bool { return p.Namespace != namespace })
+	namespaces := c.agentNamespaces(e)
+	return slices.DeleteFunc(pods, func(p *corev1.Pod) bool { return !slices.Contains(namespaces, p.Namespace) })
 }
 
 // agentOf is how the agent stands: of several pods, as when Jenkins tries again, the

@@ -19,6 +19,9 @@ const (
 	secretAge = time.Minute
 	// refusedAge is the same after Jenkins refused them.
 	refusedAge = 10 * time.Second
+	// leaveAfter is how long the Jenkins of a project without a setting is still known:
+	// what the project has left there is cleaned up meanwhile.
+	leaveAfter = 10 * time.Minute
 )
 
 // engines holds the Jenkins instances in use: one for each address and credentials, so
@@ -48,6 +51,7 @@ type binding struct {
 	refused atomic.Bool
 	key     string
 	failure *pipeline.Failure
+	gone    time.Time // since when the project has no setting; guarded by engines.mu
 }
 
 func newEngines(o Options, notify func(types.NamespacedName)) *engines {
@@ -69,7 +73,12 @@ func (s *engines) of(ctx context.Context, project string, setting *v1alpha1.Pipe
 	b := s.projects[project]
 	if b == nil {
 		b = &binding{}
-		s.projects[project] = b
+		if setting != nil { // else there is nothing to keep: namespaces come and go
+			s.projects[project] = b
+		}
+	}
+	if setting != nil {
+		b.gone = time.Time{}
 	}
 	s.mu.Unlock()
 
@@ -143,6 +152,39 @@ func (s *engines) drop(key, leaving string) {
 		r.engine.notifyAll()
 		r.cancel()
 	}
+}
+
+// last is the engine that a project used last, nil when that is not known: its setting
+// or Secret may be gone.
+func (s *engines) last(project string) *engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.projects[project]; b != nil {
+		if r := s.byKey[b.key]; r != nil {
+			return r.engine
+		}
+	}
+	return nil
+}
+
+// leave lets the engine of a project that has no setting go, in a while, and tells when
+// to call again.
+func (s *engines) leave(project string) Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.projects[project]
+	if b == nil {
+		return Done{}
+	}
+	if b.gone.IsZero() {
+		b.gone = s.o.Clock.Now()
+	}
+	if left := leaveAfter - s.o.Clock.Since(b.gone); left > 0 {
+		return Wait(left)
+	}
+	delete(s.projects, project)
+	s.drop(b.key, project)
+	return Done{}
 }
 
 // refuse has the credentials of an engine read again soon.

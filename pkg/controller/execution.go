@@ -25,8 +25,8 @@ type executions struct {
 	pipelines  *pipelines
 	histories  *histories
 	numbers    keyedMutex // by pipeline: its run numbers are handed out one by one
-	readers    sync.Map   // projects whose ServiceAccount for logs is there
-	namespaces sync.Map   // executor namespaces that are there, by projectNamespace
+	readers    sync.Map   // when a project's ServiceAccount for logs was there
+	namespaces sync.Map   // when an executor namespace was there, by projectNamespace
 
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
@@ -18,14 +20,14 @@ import (
 // gone already.
 func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution) Outcome {
 	if !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
-		c.drop(keyOf(e))
+		c.left(keyOf(e))
 		return Done{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
 	if e.Status.Engine != nil {
 		if err := c.removeJob(ctx, e); err != nil {
-			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" {
+			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) {
 				c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineUnavailable, fmt.Sprintf(
 					"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
 				return Retry{err}
@@ -45,9 +47,31 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 		return Retry{fmt.Errorf("let the execution go: %w", err)}
 	}
 	c.latest.drop(e.UID)
-	c.drop(keyOf(e))
+	c.left(keyOf(e))
 	c.admissions.queue.Add(e.Namespace)
 	return Done{}
+}
+
+// left forgets an execution that is cleaned up. Nothing tells of it again when it was a
+// finished one: those are in no cache.
+func (c *executions) left(key types.NamespacedName) {
+	c.mu.Lock()
+	delete(c.leaving, key)
+	c.mu.Unlock()
+	c.drop(key)
+}
+
+// abandonAfter is how long after the deletion of a project began its executions may wait
+// for a Jenkins that cannot be used.
+const abandonAfter = 2 * time.Minute
+
+// abandoned tells whether a job that cannot be removed is to be left behind: the project
+// is being deleted, and the setting and the Secret that say how to reach its Jenkins are
+// gone before its executions, or Jenkins itself is. Nobody can mend that, nor even be
+// told: in a namespace that is being deleted nothing is made any more, events neither.
+func (c *executions) abandoned(ctx context.Context, e *v1alpha1.PipelineExecution) bool {
+	ns, err := c.o.Clients.Namespaces().Get(ctx, e.Namespace, metav1.GetOptions{})
+	return err == nil && ns.DeletionTimestamp != nil && c.o.Clock.Since(ns.DeletionTimestamp.Time) >= abandonAfter
 }
 
 // removeJob deletes the job, and with it builds and queue items. Jenkins interrupts a
@@ -55,7 +79,10 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution) error {
 	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
 	if failure != nil {
-		return fmt.Errorf("%s", failure.Message)
+		// Of a project that is being deleted, the setting or its Secret may go first.
+		if eng = c.engines.last(e.Namespace); eng == nil {
+			return fmt.Errorf("%s", failure.Message)
+		}
 	}
 	release, err := eng.slot()
 	if err != nil {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -81,6 +82,11 @@ func (c *executions) recall(ctx context.Context, e *v1alpha1.PipelineExecution, 
 	p, err := c.prepare(ctx, e)
 	if err != nil {
 		c.log(e).Warn("timeouts are not known", "error", err)
+		if f, ok := errors.AsType[*failure](err); ok && f.terminal && m.Initialized == nil {
+			// What it was made from is gone, such as its Pipeline. Jenkins keeps the timeout of
+			// the run; that of an agent which never comes is ours alone.
+			m.Initialized = &pipeline.Initialized{AgentTimeout: pipeline.AgentTimeout(c.setting(e.Namespace))}
+		}
 		return
 	}
 	m.Initialized, m.config = p.initialized(), p

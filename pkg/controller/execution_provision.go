@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,6 +55,7 @@ func (c *executions) tryProvision(ctx context.Context, e *v1alpha1.PipelineExecu
 	}
 	if m.bundle = p.needsBundle(); m.bundle {
 		if err := c.ensureBundle(ctx, e, p, namespace); err != nil {
+			c.namespaces.Delete(projectNamespace{e.Namespace, namespace}) // it may be gone
 			return err
 		}
 	}
@@ -90,7 +94,7 @@ type projectNamespace struct{ project, name string }
 // objects of somebody else.
 func (c *executions) ensureNamespace(ctx context.Context, project, name string) error {
 	key := projectNamespace{project, name}
-	if _, ok := c.namespaces.Load(key); ok {
+	if c.knows(&c.namespaces, key, namespaceAge) {
 		return nil
 	}
 	ns, err := c.o.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
@@ -109,8 +113,23 @@ func (c *executions) ensureNamespace(ctx context.Context, project, name string) 
 	if err := belongs(ns, project); err != nil {
 		return err
 	}
-	c.namespaces.Store(key, true)
+	c.namespaces.Store(key, c.o.Clock.Now())
 	return nil
+}
+
+// Neither of these is watched, and both may be deleted and made again, by others too.
+const (
+	// namespaceAge is how long an executor namespace counts as there, and the project's.
+	namespaceAge = time.Minute
+	// readerAge is how long the ServiceAccount for logs counts as there.
+	readerAge = 10 * time.Minute
+)
+
+// knows tells whether something was found there lately.
+func (c *executions) knows(known *sync.Map, key any, age time.Duration) bool {
+	v, _ := known.Load(key)
+	at, ok := v.(time.Time)
+	return ok && c.o.Clock.Since(at) < age
 }
 
 // belongs says whether agents of the project may run in a namespace: its own, or one
@@ -125,7 +144,7 @@ func belongs(ns *corev1.Namespace, project string) error {
 // +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=create
 
 func (c *executions) ensureLogReader(ctx context.Context, project string) error {
-	if _, ok := c.readers.Load(project); ok {
+	if c.knows(&c.readers, project, readerAge) {
 		return nil
 	}
 	no := false
@@ -140,7 +159,7 @@ func (c *executions) ensureLogReader(ctx context.Context, project string) error 
 	default:
 		return fmt.Errorf("create ServiceAccount %s: %w", logs.ReaderServiceAccount, err)
 	}
-	c.readers.Store(project, true)
+	c.readers.Store(project, c.o.Clock.Now())
 	return nil
 }
 
@@ -213,12 +232,23 @@ func loginData(p *prepared) map[string][]byte {
 }
 
 func (c *executions) deleteBundle(ctx context.Context, e *v1alpha1.PipelineExecution) error {
-	namespace := executorNamespace(e.Namespace, c.setting(e.Namespace))
-	err := c.o.Clients.Secrets(namespace).Delete(ctx, bundleName(e), metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete Secret %s/%s of the run: %w", namespace, bundleName(e), err)
+	for _, namespace := range c.agentNamespaces(e) {
+		err := c.o.Clients.Secrets(namespace).Delete(ctx, bundleName(e), metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete Secret %s/%s of the run: %w", namespace, bundleName(e), err)
+		}
 	}
 	return nil
+}
+
+// agentNamespaces are where a run may have its agent and Secret: where the setting says,
+// and where its agent was seen, since the setting may have changed or gone meanwhile.
+func (c *executions) agentNamespaces(e *v1alpha1.PipelineExecution) []string {
+	all := []string{executorNamespace(e.Namespace, c.setting(e.Namespace))}
+	if a := e.Status.Agent; a != nil && !slices.Contains(all, a.Namespace) {
+		all = append(all, a.Namespace)
+	}
+	return all
 }
 
 func executorNamespace(project string, setting *v1alpha1.PipelineSetting) string {

@@ -82,7 +82,7 @@ func (c *settings) reconcile(ctx context.Context, project string) Outcome {
 	}
 	cached, isSetting := obj.(*v1alpha1.PipelineSetting)
 	if !ok || !isSetting || cached.DeletionTimestamp != nil {
-		return Done{}
+		return c.engines.leave(project)
 	}
 	s := newest(c.latest, cached).DeepCopy()
 	before := s.Status.DeepCopy()

@@ -145,6 +145,8 @@ type world struct {
 	clock   fastClock
 	stop    context.CancelFunc
 	stopped chan error
+
+	controllers *controller.Controllers // that run, or ran last
 }
 
 const pathLogs = "KUBECTL_PIPELINE_TEST_LOG"
@@ -188,7 +190,7 @@ func (w *world) start(change ...func(*controller.Options)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.Run(ctx) }()
-	w.stop, w.stopped = cancel, stopped
+	w.stop, w.stopped, w.controllers = cancel, stopped, c
 	w.t.Cleanup(w.halt)
 }
 

@@ -100,7 +100,7 @@ func Compile(in CompileInput) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Compiled{Stages: p.statuses(), Secrets: p.plan.secrets, Timeout: runTimeout(in), AgentTimeout: agentTimeout(in.Setting)}
+	out := &Compiled{Stages: p.statuses(), Secrets: p.plan.secrets, Timeout: runTimeout(in), AgentTimeout: AgentTimeout(in.Setting)}
 	if len(p.plan.containers.list) == 0 {
 		out.Nothing, out.Secrets = true, nil
 		return out, nil
@@ -160,7 +160,9 @@ func runTimeout(in CompileInput) time.Duration {
 	return DefaultTimeout
 }
 
-func agentTimeout(setting *v1alpha1.PipelineSetting) time.Duration {
+// AgentTimeout is how long an agent may take to be ready: as the project's setting, which
+// may be nil, says.
+func AgentTimeout(setting *v1alpha1.PipelineSetting) time.Duration {
 	if setting != nil && setting.Spec.Executor.AgentTimeout != nil && setting.Spec.Executor.AgentTimeout.Duration >= time.Second {
 		return setting.Spec.Executor.AgentTimeout.Round(time.Second)
 	}
