@@ -73,8 +73,10 @@ func Next(o Observed, now time.Time) Plan {
 	case d.status.Engine == nil || d.status.Phase == "" || d.status.Phase == v1alpha1.PhaseQueued:
 		d.queued()
 	case d.status.Engine.Build == 0:
+		d.noteAgent() // a run of a moment is over by the next look at Jenkins, and its pod gone
 		d.trigger()
 	default:
+		d.noteAgent()
 		d.follow()
 	}
 	if d.idle {

@@ -24,7 +24,6 @@ func (d *decision) follow() {
 		return
 	}
 	d.status.Engine.URL = firstNonEmpty(b.URL, d.status.Engine.URL)
-	d.noteAgent()
 	if !b.Building {
 		d.over(b)
 		return

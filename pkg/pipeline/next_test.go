@@ -453,6 +453,15 @@ func TestNext(t *testing.T) {
 				wantCondition(t, p, v1alpha1.ConditionProvisioned, metav1.ConditionFalse, v1alpha1.ReasonWaitingForAgent)
 			},
 		},
+		"a pod that is seen before its build is noted, since it may be gone by the next look": {
+			given: given(initialized(), pending(time.Minute), queuedAs(7), seen(), engine(func(e *Engine) { e.Items = []EngineItem{{ID: 7}} }), agent(func(*Agent) {})),
+			want:  want{phase: pend, reason: v1alpha1.ReasonInEngineQueue},
+			check: func(t *testing.T, p Plan) {
+				if a := p.Status.Agent; a == nil || a.Node != "node-1" {
+					t.Errorf("agent %+v, want the one on node-1", a)
+				}
+			},
+		},
 		"the pod's trouble is shown": {
 			given: given(initialized(), building, seen(runs), agent(func(a *Agent) { a.Trouble = "Unschedulable: 0/3 nodes" })),
 			want:  want{phase: pend, reason: v1alpha1.ReasonWaitingForAgent, message: "agent pod agent-1 is not ready: Unschedulable: 0/3 nodes"},

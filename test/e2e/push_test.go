@@ -60,8 +60,14 @@ stages:
 		if err != nil {
 			return err
 		}
-		if nodes := pipeline.Status.RecentNodes; len(nodes) != 1 || nodes[0].Name != e.Status.Agent.Node {
-			return fmt.Errorf("recent nodes are %+v, want the one that ran it, %s", nodes, e.Status.Agent.Node)
+		// A run that takes a moment only may have ended before its agent was looked at.
+		e, err := p.Clients.Executions(p.name).Get(t.Context(), e.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		nodes, agent := pipeline.Status.RecentNodes, e.Status.Agent
+		if agent == nil || len(nodes) != 1 || nodes[0].Name != agent.Node {
+			return fmt.Errorf("recent nodes are %+v, want the one of the agent %+v", nodes, agent)
 		}
 		return nil
 	})
