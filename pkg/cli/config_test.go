@@ -56,7 +56,7 @@ func TestConfigScreens(t *testing.T) {
 		{"lint good.yml", ""}, {"lint bad.yml", ""}, {"lint later.yml good.yml", ""}, {"lint -", goodConfig}, {"lint empty.yml", ""}, {"lint -", "a: [\n"},
 		{"run app -f bad.yml", ""}, {"run app -f good.yml -p target=stage", ""}, {"run app -f good.yml -p nope=1", ""}, {"render bad.yml", ""},
 		{"render good.yml --part stages", ""}, {"render good.yml --part stages --branch release/2", ""}, {"render good.yml --event nothing", ""},
-		{"render good.yml --event tag", ""}, {"render - --part stages --event tag --tag v1 -p target=prod", goodConfig}, {"render good.yml --part all --commit abc", ""},
+		{"render good.yml --event tag", ""}, {"render good.yml --tag v1", ""}, {"render - --part stages --event tag --tag v1 -p target=prod", goodConfig}, {"render good.yml --part all --commit abc", ""},
 	} {
 		w := populated(t)
 		w.in = c.in

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ whoever has them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := manifests.Options{Namespace: a.conn.overrides.Context.Namespace, Image: or(image, releaseImage(version.Version))}
 			if externalURL != "" {
+				if u, err := url.Parse(externalURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+					return fmt.Errorf("--external-url %q: wanted an address such as https://hooks.example.com", externalURL)
+				}
 				o.Args = append(o.Args, "--external-url="+externalURL)
 			}
 			docs, err := manifests.Objects(o)

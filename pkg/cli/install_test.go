@@ -140,6 +140,9 @@ func TestInstallNamesConflicts(t *testing.T) {
 // TestInstallExport: what is printed is YAML of the objects that are applied.
 func TestInstallExport(t *testing.T) {
 	w := newWorld(t)
+	if got := w.run("install", "--export", "--external-url", "hooks.example.com"); got.code != exitError || got.out != "" || !strings.Contains(got.err, "--external-url") {
+		t.Errorf("an address without a scheme: exit code %d, output %q, errors %q", got.code, got.out, got.err)
+	}
 	got := w.run("install", "--export", "--image", "registry.example.com/hookd:1", "--external-url", "https://hooks.example.com")
 	if got.code != 0 || got.err != "" {
 		t.Fatalf("%+v", got)

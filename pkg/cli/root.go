@@ -97,6 +97,7 @@ func hintUsage(args cobra.PositionalArgs) cobra.PositionalArgs {
 			return nil
 		}
 		_, takes, _ := strings.Cut(cmd.Use, " ")
+		takes = strings.TrimSuffix(takes, "...")
 		switch {
 		case takes == "":
 			err = fmt.Errorf("%s takes no argument, got %q", cmd.Name(), given[0])

@@ -96,6 +96,7 @@ func TestMistakes(t *testing.T) {
 		"run app --dry-run=maybe", "run app --timeout 5m", "run app --logs -o json", "run app --nope", "logs", "logs web",
 		"cancel app", "cancel pipeline/app", "rerun web", "watch @newest", "lint /does/not/exist", "describe ../secrets", "runs web --color pink",
 		"run app --wait --dry-run", "watch app#12 --on-interrupt explode", "cancel app#12 --timeout 3s",
+		"help rum", "watch a b", "list app", "cancel", "completion csh", "list --context nowhere", "list --kubeconfig /does/not/exist",
 	} {
 		w := populated(t)
 		got := w.run(strings.Fields(args)...)
