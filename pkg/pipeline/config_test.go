@@ -348,7 +348,7 @@ func TestUnsupported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `line 1, column 1: notification: notifications of a config file are not supported; set spec.notifications of the PipelineSetting
+	want := `line 1, column 1: notification: notifications are not supported yet
 line 2, column 24: cache.entries[0].preset: cache preset buildkit is not supported yet
 line 7, column 23: stages[0].cache.entries[0].mode: cache mode Locked is not supported yet, only Shared
 line 7, column 37: stages[0].cache.entries[0].keyFiles: cache keyFiles are not supported yet

@@ -25,7 +25,7 @@ type Config struct {
 	Cache *CacheConfig `json:"cache,omitempty"`
 	// stages run one after the other; the first that fails ends the run.
 	Stages []Stage `json:"stages" config:"required"`
-	// notification is read for Rancher's files. It is not supported yet: use the notifications of the PipelineSetting.
+	// notification is read for Rancher's files. Not supported yet.
 	Notification *Notification `json:"notification,omitempty"`
 
 	pos map[string]position

@@ -12,7 +12,7 @@ import (
 func (c *Config) Unsupported() []ConfigError {
 	u := &unsupported{config: c}
 	if c.Notification != nil {
-		u.add("notification", "notifications of a config file are not supported; set spec.notifications of the PipelineSetting")
+		u.add("notification", "notifications are not supported yet")
 	}
 	u.cache("cache", c.Cache)
 	for i := range c.Stages {
