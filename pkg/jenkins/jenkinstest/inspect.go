@@ -147,18 +147,3 @@ func (s *Server) AppendLog(job string, number int, text string) {
 		_, _ = found.Write([]byte(text))
 	}
 }
-
-// DropBuild forgets the record of a build, as build rotation does.
-func (s *Server) DropBuild(job string, number int) {
-	s.mu.Lock()
-	var found *build
-	s.root.walk(func(it *item) {
-		if it.fullName() == job {
-			found = it.findBuild(number)
-		}
-	})
-	s.mu.Unlock()
-	if found != nil {
-		s.dropBuild(found)
-	}
-}
