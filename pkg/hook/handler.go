@@ -120,8 +120,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.finish(d, h.now().Sub(start))
 	}()
-	// The server has no deadlines for reading and writing, since logs are streamed from it
-	// too. (A recorder in a test has none at all; that is no error.)
+	// The server has no deadline for writing, since logs are streamed from it too. (A
+	// recorder in a test has none at all; that is no error.)
 	deadlines := http.NewResponseController(w)
 	_ = deadlines.SetReadDeadline(time.Now().Add(h.readTimeout))
 	_ = deadlines.SetWriteDeadline(time.Now().Add(WriteTimeout))

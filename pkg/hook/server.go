@@ -20,13 +20,15 @@ func Listen(addr string) (net.Listener, error) {
 	return netutil.LimitListener(l, MaxConnections), nil
 }
 
-// NewServer makes the server that the public handlers share. Deadlines for reading a
-// body and writing an answer are set by the handlers, since one of them streams logs
-// for hours; a handler that sets none must read no body.
+// NewServer makes the server that the public handlers share. A request, also the body
+// that no handler looks at, has to arrive within ReadTimeout: net/http reads it to its
+// end before it answers or goes on. Deadlines for writing an answer are set by the
+// handlers; the one that streams logs for hours lifts that for reading, too.
 func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: ReadHeaderTimeout,
+		ReadTimeout:       ReadTimeout,
 		IdleTimeout:       IdleTimeout,
 		MaxHeaderBytes:    MaxHeaderBytes,
 		// Broken connections are no news, and their lines could be made by strangers.
