@@ -175,7 +175,7 @@ func TestRunNumbersAreUnique(t *testing.T) {
 	const n = 40
 	w := newWorld(t, jenkinstest.Options{}, quota(0))
 	w.start()
-	w.pipeline("app", oneStep)
+	w.pipeline("app", oneStep, keepAll)
 	for i := range n {
 		w.run("app", fmt.Sprintf("r%02d", i))
 	}
