@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,11 @@ type deletions struct {
 const (
 	deletionPage  = 500
 	deletionRetry = 5 * time.Second
+	// shortWatch is what something between us and the API server has cut off.
+	shortWatch = time.Second
 )
+
+var errShortWatch = errors.New("it ended as soon as it had begun")
 
 func newDeletions(s *shared, found func(types.NamespacedName)) *deletions {
 	return &deletions{s, found}
@@ -34,7 +39,10 @@ func (d *deletions) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		version, err := d.list(ctx)
 		for err == nil && ctx.Err() == nil {
-			version, err = d.watch(ctx, version)
+			begin := d.o.Clock.Now()
+			if version, err = d.watch(ctx, version); err == nil && d.o.Clock.Since(begin) < shortWatch {
+				err = errShortWatch // or it would be asked for again without a pause
+			}
 		}
 		if ctx.Err() != nil {
 			return nil

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,7 +27,9 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
 	if e.Status.Engine != nil {
-		if err := c.removeJob(ctx, e); err != nil {
+		if err := c.removeJob(ctx, e); errors.Is(err, errBusy) {
+			return Retry{err} // its turn comes
+		} else if err != nil {
 			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) {
 				c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineUnavailable, fmt.Sprintf(
 					"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
