@@ -551,6 +551,12 @@ func TestRepositoryGetsAPathOnce(t *testing.T) {
 		r.Spec.Webhook = &v1alpha1.WebhookSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "hook"}}
 	})
 	w.repository("closed")
+	w.must(create(t, w.clients.Providers(w.project), &v1alpha1.SourceCodeProvider{ObjectMeta: metav1.ObjectMeta{Name: "lab"},
+		Spec: v1alpha1.SourceCodeProviderSpec{Type: v1alpha1.ProviderGitLab, URL: "https://gitlab.example"}}))
+	w.repository("foreign", func(r *v1alpha1.SourceCodeRepository) {
+		r.Spec.ProviderRef = &v1alpha1.LocalReference{Name: "lab"}
+		r.Spec.Webhook = &v1alpha1.WebhookSpec{SecretRef: &v1alpha1.SecretKeyReference{Name: "hook"}}
+	})
 	condition := func(name string, status metav1.ConditionStatus, reason string) *v1alpha1.SourceCodeRepository {
 		t.Helper()
 		var r *v1alpha1.SourceCodeRepository
@@ -566,6 +572,7 @@ func TestRepositoryGetsAPathOnce(t *testing.T) {
 		})
 		return r
 	}
+	condition("foreign", metav1.ConditionFalse, v1alpha1.ReasonUnsupported)
 	r := condition("app", metav1.ConditionTrue, v1alpha1.ReasonReady)
 	path := r.Status.Webhook.Path
 	if len(path) != len("/hooks/")+32 || r.Status.Webhook.URL != "https://hookd.example"+path {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,6 +160,10 @@ func (c *pipelines) rollUp(p *v1alpha1.Pipeline, runs []noted) v1alpha1.Pipeline
 		ready.Message = fmt.Sprintf("SourceCodeRepository %s does not exist", ref.Name)
 	case p.Spec.Suspend:
 		ready.Reason, ready.Message = v1alpha1.ReasonSuspended, "events start no run; people can"
+	default:
+		if names := pipeline.UnsupportedTriggers(p.Spec.Triggers); len(names) > 0 {
+			ready.Message = strings.Join(names, ", ") + ": not supported yet, starts no run"
+		}
 	}
 	meta.SetStatusCondition(&s.Conditions, ready)
 	s.ObservedGeneration = p.Generation

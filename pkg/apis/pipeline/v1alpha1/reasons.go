@@ -104,4 +104,5 @@ const (
 	ReasonUnreachable        = "Unreachable"
 	ReasonDisabled           = "Disabled"
 	ReasonSuspended          = "Suspended"
+	ReasonUnsupported        = "Unsupported"
 )

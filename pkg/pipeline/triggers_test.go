@@ -1,0 +1,29 @@
+package pipeline
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+func TestUnsupportedTriggers(t *testing.T) {
+	for name, test := range map[string]struct {
+		triggers *v1alpha1.Triggers
+		want     []string
+	}{
+		"none":                       {nil, nil},
+		"push and tag are supported": {&v1alpha1.Triggers{Push: &v1alpha1.PushTrigger{}, Tag: &v1alpha1.TagTrigger{}}, nil},
+		"the others are named": {
+			&v1alpha1.Triggers{PullRequest: &v1alpha1.PullRequestTrigger{}, Image: []v1alpha1.ImageTrigger{{}}, Schedule: []v1alpha1.ScheduleTrigger{{}}},
+			[]string{"triggers.pullRequest", "triggers.image", "triggers.schedule"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, UnsupportedTriggers(test.triggers)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
