@@ -26,6 +26,13 @@ func (c *executions) login(ctx context.Context, e *v1alpha1.PipelineExecution, r
 	if err != nil {
 		return scm.Credential{}, fail(v1alpha1.ReasonConfigUnavailable, "read SourceCodeCredential %s: %w", name, err)
 	}
+	provider, err := c.o.Clients.Providers(e.Namespace).Get(ctx, cred.Spec.ProviderRef.Name, metav1.GetOptions{})
+	if err != nil {
+		return scm.Credential{}, fail(v1alpha1.ReasonConfigUnavailable, "read SourceCodeProvider %s of SourceCodeCredential %s: %w", cred.Spec.ProviderRef.Name, name, err)
+	}
+	if err := fits(cred, provider, repo); err != nil {
+		return scm.Credential{}, err
+	}
 	secret, err := c.o.Clients.Secrets(e.Namespace).Get(ctx, cred.Spec.SecretRef.Name, metav1.GetOptions{})
 	if err != nil {
 		return scm.Credential{}, fail(v1alpha1.ReasonConfigUnavailable, "read the Secret of SourceCodeCredential %s: %w", name, err)
@@ -42,6 +49,19 @@ func (c *executions) login(ctx context.Context, e *v1alpha1.PipelineExecution, r
 			v1alpha1.CredentialKeyToken, v1alpha1.CredentialKeyPassword, v1alpha1.CredentialKeySSHPrivateKey)
 	}
 	return login, nil
+}
+
+// fits says whether a repository may be read with a login: it has to be at the host that
+// the login is for, and be read by that host's API. Whoever may write repositories could
+// otherwise have the login sent anywhere.
+func fits(cred *v1alpha1.SourceCodeCredential, provider *v1alpha1.SourceCodeProvider, repo *v1alpha1.SourceCodeRepository) error {
+	if ref := repo.Spec.ProviderRef; ref != nil && ref.Name != provider.Name {
+		return fail(v1alpha1.ReasonConfigUnavailable, "SourceCodeCredential %s is for SourceCodeProvider %s, but SourceCodeRepository %s names %s", cred.Name, provider.Name, repo.Name, ref.Name)
+	}
+	if !scm.AtHost(repo.Spec.URL, provider.Spec.URL) {
+		return fail(v1alpha1.ReasonConfigUnavailable, "SourceCodeCredential %s is for %s, but SourceCodeRepository %s is at %s: a login is sent to its own host only", cred.Name, provider.Spec.URL, repo.Name, repo.Spec.URL)
+	}
+	return nil
 }
 
 func credentialKind(login scm.Credential) pipeline.CredentialKind {

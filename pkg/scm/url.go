@@ -63,6 +63,21 @@ func RepositoryKey(raw string) string {
 	return host + "/" + p
 }
 
+// AtHost reports whether the repository at raw is at the host of a provider's url, by
+// whatever door: scheme and port do not count.
+func AtHost(raw, provider string) bool {
+	repository, err := parseRepositoryURL(raw)
+	if err != nil {
+		return false
+	}
+	host, err := url.Parse(provider)
+	if err != nil {
+		return false
+	}
+	name := func(u *url.URL) string { return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") }
+	return name(host) != "" && name(host) == name(repository)
+}
+
 // SameRepository reports whether one of addresses is the repository at want.
 func SameRepository(want string, addresses ...string) bool {
 	w := RepositoryKey(want)
