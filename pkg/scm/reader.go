@@ -177,7 +177,7 @@ func (r *Reader) do(ctx context.Context, repo Repository, f func(context.Context
 		if !errors.As(err, &e) {
 			e = errorf(KindUnreachable, "%v", err)
 		}
-		if c := ctx.Err(); c != nil && e.Kind == KindUnreachable {
+		if c := ended(ctx); c != nil && e.Kind == KindUnreachable {
 			e = &Error{Kind: KindUnreachable, Message: e.Message, cause: c}
 			if errors.Is(c, context.DeadlineExceeded) && !strings.Contains(e.Message, c.Error()) {
 				e.Message += ": no answer in time"
@@ -302,4 +302,13 @@ func candidates(ref string) []string {
 		return []string{ref}
 	}
 	return []string{"refs/heads/" + ref, "refs/tags/" + ref}
+}
+
+// ended is the context's error; also when its deadline has passed and its own timer has
+// not run yet, as a connection's with the same deadline may have.
+func ended(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
