@@ -49,7 +49,7 @@ stages:
 		}
 	}
 
-	setAgentTimeout(t, p, 8*time.Second)
+	setAgentTimeout(t, p, 20*time.Second) // the pull fails at once, but is tried and told by a node under load
 	commit = p.push("Mistype the image", map[string]string{
 		".pipeline.yml": "stages:\n- name: Build\n  steps:\n  - runScriptConfig: {image: \"127.0.0.1:1/no-such:1\", shellScript: \"true\"}\n",
 	})

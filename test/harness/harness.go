@@ -51,6 +51,7 @@ type World struct {
 	bin     string
 	root    string
 	servers []io.Closer
+	starter *starter
 }
 
 // Start brings everything up and returns when hookd is ready. The caller calls Stop.
@@ -58,7 +59,7 @@ func Start(ctx context.Context, opts Options) (*World, error) {
 	if opts.Log == nil {
 		opts.Log = func(string, ...any) {}
 	}
-	w := &World{opts: opts}
+	w := &World{opts: opts, starter: newStarter()}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Stop())
 	}
@@ -163,6 +164,7 @@ func (w *World) Stop() error {
 	if w.Cluster != nil {
 		errs = append(errs, w.Cluster.Stop())
 	}
+	errs = append(errs, w.starter.Close())
 	if w.dir != "" {
 		errs = append(errs, os.RemoveAll(w.dir))
 	}

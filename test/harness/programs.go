@@ -89,7 +89,7 @@ func (w *World) StartHookd(ctx context.Context) (*Hookd, error) {
 		"--listen", ports[0], "--metrics-listen", ports[1], "--external-url", h.URL, "--log-format", "text")
 	h.cmd.Stdout, h.cmd.Stderr = log, log
 	h.cmd.SysProcAttr = childAttributes()
-	if err := h.cmd.Start(); err != nil {
+	if err := w.starter.start(h.cmd); err != nil {
 		return nil, fmt.Errorf("start hookd: %w", err)
 	}
 	w.Hookd = append(w.Hookd, h)
