@@ -7,6 +7,11 @@ import (
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
+// connectSlack is how much longer Jenkins waits for an agent than we do. When it gives
+// up, it deletes the pod and makes another: the reason why the first one did not start
+// would be gone when our verdict is about to name it.
+const connectSlack = time.Minute
+
 // defaultCloud is the name that Jenkins' Kubernetes plugin gives its cloud.
 const defaultCloud = "kubernetes"
 
@@ -34,7 +39,7 @@ func (p *planner) jenkinsfile(yaml string, timeout, agentTimeout time.Duration) 
 	template := call("podTemplate",
 		named("cloud", groovyString(cloud)),
 		named("namespace", groovyString(p.in.Namespace)),
-		named("slaveConnectTimeout", groovyInt(int64(agentTimeout.Seconds()))),
+		named("slaveConnectTimeout", groovyInt(int64((agentTimeout+connectSlack).Seconds()))),
 		named("showRawYaml", "false"),
 		named("yaml", groovyString(yaml)))
 	w.block(template, func() {

@@ -274,7 +274,7 @@ stages:
     runScriptConfig: {image: "golang:1.26", shellScript: right}
 `
 
-const sequenceCalls = `podTemplate connect="600"
+const sequenceCalls = `podTemplate connect="660"
   node label="POD_LABEL"
     timeout time="45" unit="SECONDS"
       stage name="1 Clone"
