@@ -3,6 +3,7 @@ package cli
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -149,13 +150,12 @@ func TestRunIsStoredOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := populated(t)
-			n := 0
+			var posts atomic.Int32
 			w.api.fault = func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, executionsResource) {
 					return false
 				}
-				n++
-				return fault(w, n, rw, r)
+				return fault(w, int(posts.Add(1)), rw, r)
 			}
 			got := w.run("run", "app", "-o", "name")
 			if got.code != 0 {
