@@ -31,6 +31,8 @@ type Options struct {
 	Simulated, Real int
 	// Replicas of hookd. Default: 1.
 	Replicas int
+	// Jenkins changes the options that the double is made with.
+	Jenkins func(*jenkinstest.Options)
 	// Log receives a line for each thing that comes up. Default: nothing.
 	Log func(format string, args ...any)
 }

@@ -35,7 +35,11 @@ func (w *World) startJenkins() error {
 	if err != nil {
 		return err
 	}
-	w.Jenkins = jenkinstest.New(jenkinstest.Options{Agents: pods, User: JenkinsUser, Token: JenkinsToken, Crumbs: true})
+	opts := jenkinstest.Options{Agents: pods, User: JenkinsUser, Token: JenkinsToken, Crumbs: true}
+	if w.opts.Jenkins != nil {
+		w.opts.Jenkins(&opts)
+	}
+	w.Jenkins = jenkinstest.New(opts)
 	w.JenkinsURL = url
 	w.serve(l, w.Jenkins)
 	return nil

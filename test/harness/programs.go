@@ -56,6 +56,7 @@ type Hookd struct {
 	// LogFile is what it says.
 	LogFile string
 
+	args []string
 	cmd  *exec.Cmd
 	done chan struct{}
 	stop sync.Once
@@ -80,27 +81,36 @@ func (w *World) StartHookd(ctx context.Context) (*Hookd, error) {
 		URL: "http://" + ports[0], Metrics: "http://" + ports[1],
 		LogFile: filepath.Join(w.dir, "hookd-"+strings.ReplaceAll(ports[0], ":", "-")+".log"), done: make(chan struct{}),
 	}
-	log, err := os.Create(h.LogFile)
-	if err != nil {
+	h.args = []string{"--kubeconfig", kubeconfig, "--namespace", HookdNamespace,
+		"--listen", ports[0], "--metrics-listen", ports[1], "--external-url", h.URL, "--log-format", "text"}
+	if err := w.launch(h); err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	h.cmd = exec.Command(filepath.Join(w.bin, "hookd"), "--kubeconfig", kubeconfig, "--namespace", HookdNamespace,
-		"--listen", ports[0], "--metrics-listen", ports[1], "--external-url", h.URL, "--log-format", "text")
-	h.cmd.Stdout, h.cmd.Stderr = log, log
-	h.cmd.SysProcAttr = childAttributes()
-	if err := w.starter.start(h.cmd); err != nil {
-		return nil, fmt.Errorf("start hookd: %w", err)
-	}
 	w.Hookd = append(w.Hookd, h)
-	go func() {
-		_ = h.cmd.Wait() // why it ended is in its log
-		close(h.done)
-	}()
 	if err := h.waitReady(ctx); err != nil {
 		return nil, err
 	}
 	return h, w.route(ctx)
+}
+
+// launch starts the program of a replica.
+func (w *World) launch(h *Hookd) error {
+	log, err := os.OpenFile(h.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	h.cmd = exec.Command(filepath.Join(w.bin, "hookd"), h.args...)
+	h.cmd.Stdout, h.cmd.Stderr = log, log
+	h.cmd.SysProcAttr = childAttributes()
+	if err := w.starter.start(h.cmd); err != nil {
+		return fmt.Errorf("start hookd: %w", err)
+	}
+	go func() {
+		_ = h.cmd.Wait() // why it ended is in its log
+		close(h.done)
+	}()
+	return nil
 }
 
 func (h *Hookd) waitReady(ctx context.Context) error {
