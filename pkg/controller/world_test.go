@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -142,7 +143,7 @@ type world struct {
 	url     string
 	project string
 	reader  *reader
-	clock   fastClock
+	clock   clock.WithTicker
 	stop    context.CancelFunc
 	stopped chan error
 
@@ -151,10 +152,14 @@ type world struct {
 
 const pathLogs = "KUBECTL_PIPELINE_TEST_LOG"
 
-// newWorld makes a project that uses a Jenkins double. Controllers are started by start.
+// newWorld makes a project that uses a Jenkins double, on a fast clock unless the options
+// have another. Controllers are started by start.
 func newWorld(t testing.TB, opts jenkinstest.Options, change ...func(*v1alpha1.PipelineSetting)) *world {
 	t.Helper()
 	w := &world{t: t, clients: apiServer(t), reader: &reader{}, clock: fastClock{time.Now(), 10}}
+	if given, ok := opts.Clock.(clock.WithTicker); ok {
+		w.clock = given
+	}
 	opts.Clock = w.clock
 	w.jenkins = jenkinstest.New(opts)
 	t.Cleanup(w.jenkins.Close)
