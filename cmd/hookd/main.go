@@ -14,9 +14,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"k8s.io/klog/v2"
 
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/version"
 )
 
@@ -52,6 +54,7 @@ type options struct {
 	leaderElect, version   bool
 	logFormat, logLevelArg string
 	logLevel               slog.Level
+	leaseDuration          time.Duration
 }
 
 func parse(args []string, getenv func(string) string, out io.Writer) (options, error) {
@@ -64,6 +67,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (options, e
 	f.StringVar(&o.metricsListen, "metrics-listen", ":8081", "`address` of /metrics, /healthz and /readyz")
 	f.StringVar(&o.externalURL, "external-url", "", "`URL` at which Git hosts reach the address of --listen; shown in repositories' status")
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "run the controllers only while holding the lease; needed with more than one replica")
+	f.DurationVar(&o.leaseDuration, "lease-duration", kube.DefaultLeaseDuration, "how long nothing is carried out after a leader died; whole seconds. A leader that cannot reach the API server gives up after two thirds of it")
 	f.StringVar(&o.logFormat, "log-format", "json", "json or text")
 	f.StringVar(&o.logLevelArg, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&o.version, "version", false, "print the version and end")
@@ -75,6 +79,8 @@ func parse(args []string, getenv func(string) string, out io.Writer) (options, e
 		return o, fmt.Errorf("unexpected argument %q: hookd takes flags only", f.Arg(0))
 	case o.logFormat != "json" && o.logFormat != "text":
 		return o, fmt.Errorf("--log-format %q: want json or text", o.logFormat)
+	case o.leaseDuration < time.Second || o.leaseDuration%time.Second != 0:
+		return o, fmt.Errorf("--lease-duration %s: want whole seconds, at least 1s", o.leaseDuration)
 	case o.leaderElect && o.namespace == "" && !o.version:
 		return o, errors.New("--namespace or $POD_NAMESPACE is needed with --leader-elect")
 	}

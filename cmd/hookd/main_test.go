@@ -42,6 +42,8 @@ func TestParse(t *testing.T) {
 		"the version needs nothing":          {args: []string{"--version"}, ok: func(o options) bool { return o.version }},
 		"an unknown log format is named":     {args: []string{"--log-format", "xml"}, env: env, want: `"xml"`},
 		"an unknown log level is named":      {args: []string{"--log-level", "loud"}, env: env, want: `"loud"`},
+		"a lease has a duration":             {args: []string{"--lease-duration", "3s"}, env: env, ok: func(o options) bool { return o.leaseDuration == 3*time.Second }},
+		"a lease lasts whole seconds":        {args: []string{"--lease-duration", "1500ms"}, env: env, want: "1.5s"},
 		"an argument is refused":             {args: []string{"serve"}, env: env, want: `"serve"`},
 		"an unknown flag is refused":         {args: []string{"--nope"}, env: env, want: "nope"},
 		"help is no error of the user's own": {args: []string{"-h"}, env: env, want: flag.ErrHelp.Error()},

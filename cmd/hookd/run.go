@@ -81,7 +81,7 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 		}
 		lease := kube.Lease{
 			Clients: clients, Namespace: o.namespace, Name: leaseName, Identity: host + "_" + string(uuid.NewUUID()),
-			Log: log, Clock: clock.RealClock{},
+			Duration: o.leaseDuration, Log: log, Clock: clock.RealClock{},
 		}
 		return lease.Lead(ctx, leading.run)
 	})

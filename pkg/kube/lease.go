@@ -15,15 +15,22 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Times of a lease, as of Kubernetes' own controllers. Who cannot renew gives up after
-// renewDeadline, so that there is time for what was begun to end before somebody else
-// may take over after leaseDuration. All are measured by each process' own clock: the
-// times written in the lease are for people.
-const (
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
-	renewPeriod   = 2 * time.Second
-)
+// DefaultLeaseDuration is that of Kubernetes' own controllers.
+const DefaultLeaseDuration = 15 * time.Second
+
+// Times of a lease, in the proportions of Kubernetes' own controllers: 15, 10 and 2 s.
+// Who cannot renew gives up after the deadline, so that there is time for what was begun
+// to end before somebody else may take over after the duration. All are measured by each
+// process' own clock: the times written in the lease are for people.
+func (l *Lease) duration() time.Duration {
+	if l.Duration <= 0 {
+		return DefaultLeaseDuration
+	}
+	return max(l.Duration.Truncate(time.Second), time.Second) // the API counts seconds
+}
+
+func (l *Lease) renewDeadline() time.Duration { return l.duration() * 2 / 3 }
+func (l *Lease) renewPeriod() time.Duration   { return l.duration() * 2 / 15 }
 
 // Lease elects one of several processes, by a Lease object of the API server: the one
 // that holds it leads. It takes the place of client-go's leaderelection, which brings
@@ -34,6 +41,9 @@ type Lease struct {
 	Namespace, Name string
 	// Identity of this process, unlike any other's, also of this host's next one.
 	Identity string
+	// Duration is how long the lease of a process that died stays with it, in whole
+	// seconds. Default: DefaultLeaseDuration.
+	Duration time.Duration
 	Log      *slog.Logger
 	Clock    clock.WithTicker
 
@@ -47,12 +57,12 @@ var errHeld = errors.New("somebody else holds the lease")
 // Lead calls run whenever this process becomes the leader, and cancels its context when
 // it is none any more, or when ctx ends:
 //
-//	waiting ──free, or not renewed for leaseDuration──▶ leading ──ctx ends──▶ run ends ──▶ given back
+//	waiting ──free, or not renewed for its duration──▶ leading ──ctx ends──▶ run ends ──▶ given back
 //	   ▲                                                   │
-//	   └──run has ended◀── taken, or not renewed for renewDeadline
+//	   └──run has ended◀── taken, or not renewed for the deadline
 //
 // It returns when ctx has ended or run has failed, never before run has returned; only
-// then is the lease given back. A process that is halted for longer than leaseDuration,
+// then is the lease given back. A process that is halted for longer than the duration,
 // and then goes on, may be a second leader for a moment: what a leader does must bear
 // that.
 func (l *Lease) Lead(ctx context.Context, run func(context.Context) error) error {
@@ -70,7 +80,7 @@ func (l *Lease) Lead(ctx context.Context, run func(context.Context) error) error
 		if !errors.Is(err, errHeld) && ctx.Err() == nil {
 			l.Log.Warn("lease not taken", "lease", l.Name, "error", err)
 		}
-		timer := l.Clock.NewTimer(renewPeriod + rand.N(renewPeriod/4))
+		timer := l.Clock.NewTimer(l.renewPeriod() + rand.N(l.renewPeriod()/4))
 		select {
 		case <-ctx.Done():
 		case <-timer.C():
@@ -86,7 +96,7 @@ func (l *Lease) hold(ctx context.Context, run func(context.Context) error) error
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- run(work) }()
-	ticker := l.Clock.NewTicker(renewPeriod)
+	ticker := l.Clock.NewTicker(l.renewPeriod())
 	defer ticker.Stop()
 	for {
 		select {
@@ -98,7 +108,7 @@ func (l *Lease) hold(ctx context.Context, run func(context.Context) error) error
 			switch {
 			case err == nil:
 				continue
-			case errors.Is(err, errHeld), l.Clock.Since(l.renewed) >= renewDeadline:
+			case errors.Is(err, errHeld), l.Clock.Since(l.renewed) >= l.renewDeadline():
 				l.Log.Error("lease lost", "lease", l.Name, "error", err)
 				cancel()
 				return <-ended
@@ -111,7 +121,7 @@ func (l *Lease) hold(ctx context.Context, run func(context.Context) error) error
 
 // renew takes no longer than there is time.
 func (l *Lease) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, max(0, renewDeadline-l.Clock.Since(l.renewed)))
+	ctx, cancel := context.WithTimeout(ctx, max(0, l.renewDeadline()-l.Clock.Since(l.renewed)))
 	defer cancel()
 	return l.take(ctx)
 }
@@ -119,7 +129,7 @@ func (l *Lease) renew(ctx context.Context) error {
 // take takes or renews the lease, or says who holds it. The API server refuses a write
 // on top of what is not there any more, so of two who try at once one fails.
 func (l *Lease) take(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, renewDeadline/2)
+	ctx, cancel := context.WithTimeout(ctx, l.renewDeadline()/2)
 	defer cancel()
 	sent := l.Clock.Now()
 	if l.known == nil || !l.ours(l.known) {
@@ -192,13 +202,13 @@ func (l *Lease) claim(lease *coordinationv1.Lease) *coordinationv1.Lease {
 		lease.Spec.LeaseTransitions = new(ptr.Deref(lease.Spec.LeaseTransitions, -1) + 1)
 	}
 	lease.Spec.HolderIdentity, lease.Spec.RenewTime = &l.Identity, &now
-	lease.Spec.LeaseDurationSeconds = new(int32(leaseDuration / time.Second))
+	lease.Spec.LeaseDurationSeconds = new(int32(l.duration() / time.Second))
 	return lease
 }
 
-// giveBack lets the next one lead at once. If it fails, they wait for leaseDuration.
+// giveBack lets the next one lead at once. If it fails, they wait for the duration.
 func (l *Lease) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, renewDeadline/2)
+	ctx, cancel := context.WithTimeout(ctx, l.renewDeadline()/2)
 	defer cancel()
 	lease := l.known.DeepCopy()
 	now := metav1.NewMicroTime(l.Clock.Now())

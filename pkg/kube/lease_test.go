@@ -242,6 +242,53 @@ func TestLeaseHasOneHolder(t *testing.T) {
 	})
 }
 
+// TestLeaseOfADeadOneLastsItsDuration: nobody else leads before, and somebody does soon
+// after.
+func TestLeaseOfADeadOneLastsItsDuration(t *testing.T) {
+	for name, test := range map[string]struct {
+		duration, before, after time.Duration
+	}{
+		"15 s when nothing is said": {0, 14 * time.Second, 20 * time.Second},
+		"what is said":              {3 * time.Second, 2900 * time.Millisecond, 4 * time.Second},
+		"whole seconds":             {3900 * time.Millisecond, 2900 * time.Millisecond, 4 * time.Second},
+		"one second at least":       {time.Millisecond, 900 * time.Millisecond, 1400 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &leaseServer{}
+				clients, err := kube.NewClients(&rest.Config{Host: "http://api", Transport: s, QPS: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				lease := func(name string) *kube.Lease {
+					return &kube.Lease{Clients: clients, Namespace: "ns", Name: "hookd", Identity: name, Duration: test.duration,
+						Log: slog.New(slog.DiscardHandler), Clock: clock.RealClock{}}
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				if err := lease("dead").Lead(ctx, func(context.Context) error { s.cut("", true); cancel(); return nil }); err != nil {
+					t.Fatal(err)
+				}
+				s.cut("", false) // it could not give it back
+				leads := make(chan struct{})
+				ctx, cancel = context.WithCancel(t.Context())
+				ended := make(chan error)
+				begin := time.Now()
+				go func() {
+					ended <- lease("next").Lead(ctx, func(ctx context.Context) error { close(leads); <-ctx.Done(); return nil })
+				}()
+				<-leads
+				if took := time.Since(begin); took < test.before || took > test.after {
+					t.Errorf("the next one leads after %s, want %s to %s", took, test.before, test.after)
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func TestLeaseEndsWhenRunFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &leaseServer{}
