@@ -184,10 +184,32 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if err := c.runAPIServer(); err != nil {
 		return err
 	}
+	return c.waitForAPIServer(ctx)
+}
+
+func (c *Cluster) waitForAPIServer(ctx context.Context) error {
 	return c.eventually(ctx, "the API server to be ready", func(ctx context.Context) (bool, error) {
 		err := c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 		return err == nil, err
 	})
+}
+
+// RestartEtcd kills etcd, as a crash would, and starts it again with its data at once.
+// The API server goes on running; it answers again when it has found etcd back, for
+// which this waits, unless the API server is stopped.
+func (c *Cluster) RestartEtcd(ctx context.Context) error {
+	c.mu.Lock()
+	p, apiServer := c.programs["etcd"], c.programs["kube-apiserver"]
+	delete(c.programs, "etcd")
+	c.mu.Unlock()
+	if p == nil {
+		return errors.New("restart etcd: it does not run")
+	}
+	p.kill()
+	if err := c.startEtcd(); err != nil || apiServer == nil {
+		return err
+	}
+	return c.waitForAPIServer(ctx)
 }
 
 func (c *Cluster) waitForDefaultAccount(ctx context.Context) error {

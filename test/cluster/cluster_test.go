@@ -137,6 +137,22 @@ func TestSimulatedNodes(t *testing.T) {
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "any"}}},
 		})
 	})
+	t.Run("etcd can fail and come back", func(t *testing.T) {
+		before, err := c.Client().CoreV1().Pods(metav1.NamespaceDefault).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.RestartEtcd(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after, err := c.Client().CoreV1().Pods(metav1.NamespaceDefault).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(after.Items) != len(before.Items) || len(after.Items) == 0 {
+			t.Errorf("%d pods, there were %d", len(after.Items), len(before.Items))
+		}
+	})
 }
 
 // cachePath is where pipelines keep their caches on a node.
