@@ -15,8 +15,8 @@ type RestartOptions struct {
 }
 
 // Restart ends Jenkins and starts it again: a new session, no crumbs, no memory of items that left the queue. Builds go on where they
-// were, between two steps; a process of a running step never noticed.
-func (s *Server) Restart(o RestartOptions) {
+// were, between two steps; a process of a running step never noticed. It returns the builds that LoseBuilds took.
+func (s *Server) Restart(o RestartOptions) (lost []BuildInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newSession()
@@ -36,6 +36,7 @@ func (s *Server) Restart(o RestartOptions) {
 			switch {
 			case !b.building():
 			case o.LoseBuilds:
+				lost = append(lost, b.info())
 				b.lose()
 				continue
 			default:
@@ -52,6 +53,7 @@ func (s *Server) Restart(o RestartOptions) {
 			s.enter(phaseUp, o.Resume, s.resumeAll)
 		})
 	})
+	return lost
 }
 
 // enter is in a phase for a while, then goes on. It is called with the lock held, and so is then.
