@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -29,8 +30,11 @@ func (s logSource) ReadLog(ctx context.Context, job string, build int64, from lo
 		ref = jenkins.JobRef{Folder: job[:i], Name: job[i+1:]}
 	}
 	read, err := s.client.Log(ctx, ref, int(build), jenkins.LogPosition(from), w)
-	if err != nil && !jenkins.IsTemporary(err) {
+	switch {
+	case jenkins.IsNotFound(err):
+		err = logs.Permanent(fmt.Errorf("Jenkins does not have the build: %w", err))
+	case err != nil && !jenkins.IsTemporary(err):
 		err = logs.Permanent(err)
 	}
-	return logs.Read{Next: logs.Position(read.Next), More: read.More, Reset: read.Reset}, err
+	return logs.Read{Next: logs.Position(read.Next), More: read.More, Full: read.Full, Reset: read.Reset}, err
 }

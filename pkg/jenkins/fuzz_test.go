@@ -1,56 +1,9 @@
 package jenkins
 
 import (
-	"bytes"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// However the markup of a log is cut, the text is the same.
-func FuzzLogText(f *testing.F) {
-	for _, seed := range []string{
-		"plain\r\n", "a &lt;b&gt; &amp;amp; &#39;c&#39;\r\n", "<span class=\"x\">[Pipeline] sh</span>\r\n", "<a href='http://x/it's'>http://x/it&#39;s</a>",
-		"&", "&unended", "<", "\r", "\r\r\n", "&#x1F680;", "&nosuchentitywithalongname;", "世界",
-	} {
-		f.Add([]byte(seed), 3, int64(0))
-	}
-	f.Fuzz(func(t *testing.T, markup []byte, cut int, skip int64) {
-		whole := render(t, markup, len(markup)+1, 0)
-		if cut <= 0 || cut > len(markup) {
-			cut = 1
-		}
-		if diff := cmp.Diff(whole, render(t, markup, cut, 0)); diff != "" {
-			t.Errorf("cut every %d bytes (-whole +cut):\n%s", cut, diff)
-		}
-		if skip >= 0 && skip <= int64(len(whole)) {
-			if diff := cmp.Diff(whole[skip:], render(t, markup, cut, skip)); diff != "" {
-				t.Errorf("skip %d (-want +got):\n%s", skip, diff)
-			}
-		}
-	})
-}
-
-func render(t *testing.T, markup []byte, cut int, skip int64) string {
-	t.Helper()
-	var out bytes.Buffer
-	w := &textWriter{w: &out, skip: skip}
-	for len(markup) > 0 {
-		n := min(cut, len(markup))
-		if err := w.write(markup[:n]); err != nil {
-			t.Fatal(err)
-		}
-		markup = markup[n:]
-	}
-	if err := w.flush(); err != nil {
-		t.Fatal(err)
-	}
-	if w.written != int64(out.Len()) {
-		t.Errorf("counted %d bytes of %d", w.written, out.Len())
-	}
-	return out.String()
-}
 
 func FuzzReadMarker(f *testing.F) {
 	config, _, err := configXML(Job{UID: "u", Script: "x", Description: "d"})

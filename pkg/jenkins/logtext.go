@@ -16,6 +16,7 @@ type textWriter struct {
 	w       io.Writer
 	skip    int64
 	written int64
+	lines   int64 // ended in what was written or swallowed
 
 	state  byte   // 0, '<' or '&'
 	entity []byte // begun entity, with its '&'
@@ -64,6 +65,9 @@ func (t *textWriter) text(p ...byte) {
 		}
 		if t.cr = b == '\r'; !t.cr {
 			t.out = append(t.out, b)
+		}
+		if b == '\n' {
+			t.lines++
 		}
 	}
 }

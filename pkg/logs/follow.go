@@ -27,7 +27,8 @@ type FollowOptions struct {
 //	        ┌──── news, silence, temporary error: wait 1 to 5 s ────┐
 //	        ▼                                                       │
 //	─────▶ read ──────────── more to come ──────────────────────────┤
-//	        ├─ log was cut ─▶ read from the beginning, skip what was written ─┘
+//	        ├─ more than was sent at once ─▶ read on without waiting
+//	        ├─ log may have been cut ─▶ read from the beginning, skip what was written ─┘
 //	        ├─ no more to come ─▶ nil
 //	        ├─ permanent error, or maxFailures temporary ones in a row ─▶ that error
 //	        └─ w fails, or ctx is done ─▶ that error
@@ -65,13 +66,14 @@ func Follow(ctx context.Context, src Source, job string, build int64, opts Follo
 		case read.Reset:
 			// A log that is shorter than nothing would be read for ever.
 			failures++
-			from = Position{}
 			out.restart()
 			err = errCut
 		case !read.More:
 			return out.end()
 		case opts.Once:
 			return ErrRunning
+		case read.Full && news:
+			continue
 		default:
 			failures = 0
 		}

@@ -29,7 +29,7 @@ type Options struct {
 
 // NewHandler serves
 //
-//	GET /logs/{namespace}/{execution}[?follow=true]
+//	GET /logs/{namespace}/{execution}[?follow=true][&offset=N[&sum=SHA256]]
 //
 // as plain text, byte for byte what the build wrote, to whoever sends in the header
 // X-Pipeline-Token a token of the ServiceAccount pipeline-log-reader of that namespace,
@@ -37,6 +37,10 @@ type Options struct {
 //
 // With follow=true the answer goes on until the run ends; of a run that has no build
 // yet it begins with the build. Without, it ends with what there is.
+//
+// A reader whose connection broke sends as offset how many bytes it has got, and as sum
+// their SHA-256 in hex: the answer goes on behind them. When the log begins otherwise,
+// since Jenkins lost a part of it, the answer is 412, or says so in its trailer.
 //
 // The text holds nothing else: whether it is all there is in the trailers
 // [TrailerComplete] and [TrailerError]. Anything that is known before the first byte is
@@ -79,6 +83,8 @@ type handler struct {
 type request struct {
 	namespace, execution, token string
 	follow                      bool
+	offset                      int64
+	sum                         string
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -116,10 +122,22 @@ func parse(r *http.Request) (request, *httpError) {
 				return req, failure(http.StatusBadRequest, "follow is %q, want true or false", clip(values[0]))
 			}
 			req.follow = follow
+		case "offset":
+			offset, err := parseOffset(values[0])
+			if err != nil {
+				return req, failure(http.StatusBadRequest, "%w", err)
+			}
+			req.offset = offset
+		case "sum":
+			sum, err := parseSum(values[0])
+			if err != nil {
+				return req, failure(http.StatusBadRequest, "%w", err)
+			}
+			req.sum = sum
 		case "stage":
 			return req, failure(http.StatusNotImplemented, "stage: the log of one stage is not available; leave it out to read the whole log")
 		default:
-			return req, failure(http.StatusBadRequest, "unknown parameter %q, want follow", clip(key))
+			return req, failure(http.StatusBadRequest, "unknown parameter %q, want follow, offset or sum", clip(key))
 		}
 	}
 	return req, nil

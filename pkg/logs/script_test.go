@@ -96,7 +96,7 @@ func (s *script) ReadLog(_ context.Context, _ string, _ int64, from Position, w 
 		s.last = from.Offset + from.Skip + sent
 		if tear >= 0 && sent+int64(n) > tear {
 			s.missed++
-			return Read{Next: Position{from.Offset, from.Skip + sent}}, io.ErrUnexpectedEOF
+			return Read{Next: Position{Offset: from.Offset, Skip: from.Skip + sent}}, io.ErrUnexpectedEOF
 		}
 		if _, err := w.Write(text[:n]); err != nil {
 			return Read{Next: from}, err
@@ -107,3 +107,36 @@ func (s *script) ReadLog(_ context.Context, _ string, _ int64, from Position, w 
 	s.last = size
 	return Read{Next: Position{Offset: size}, More: s.now < s.duration || size < int64(len(s.log))}, nil
 }
+
+// sequence is a source that gives its answers in turn.
+type sequence []answer
+
+type answer struct {
+	text string
+	read Read
+	err  error
+}
+
+func fill(s sequence, a answer) {
+	for i := range s {
+		s[i] = a
+	}
+}
+
+func (s *sequence) ReadLog(_ context.Context, job string, build int64, _ Position, w io.Writer) (Read, error) {
+	if len(*s) == 0 {
+		return Read{}, Permanent(fmt.Errorf("script of %s #%d is at its end", job, build))
+	}
+	a := (*s)[0]
+	*s = (*s)[1:]
+	if _, err := io.WriteString(w, a.text); err != nil && a.text != "" {
+		return Read{}, err
+	}
+	return a.read, a.err
+}
+
+func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -3,6 +3,7 @@ package logs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -34,11 +35,20 @@ func (h *handler) follow(ctx context.Context, out *stream, req request) error {
 		return failure(http.StatusServiceUnavailable, "find Jenkins of namespace %s: %w", req.namespace, err)
 	}
 	opts := FollowOptions{Once: !req.follow, Sleep: h.Sleep}
-	err = Follow(ctx, src, build.Job, build.Build, opts, out)
+	log := newResume(out, req.offset, req.sum)
+	err = Follow(ctx, src, build.Job, build.Build, opts, log)
+	if err == nil {
+		err = log.end()
+	}
 	switch {
-	case err == nil || errors.Is(err, ErrRunning):
+	case err == nil, errors.Is(err, ErrRunning):
 		return err
+	case errors.Is(err, errChanged):
+		return failure(http.StatusPreconditionFailed, "%w", err)
 	case isPermanent(err):
+		if sent := log.sent(); sent > 0 {
+			err = fmt.Errorf("the log ends here, incomplete, after %d bytes: %w", sent, err)
+		}
 		return failure(http.StatusNotFound, "%w", err)
 	}
 	return failure(http.StatusBadGateway, "%w", err)

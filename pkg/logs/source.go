@@ -25,6 +25,8 @@ type Position struct {
 	Offset int64
 	// Skip counts bytes of text behind Offset that were delivered already.
 	Skip int64
+	// Sessions are those of the source that the position is known to hold in.
+	Sessions string
 }
 
 // Read is the outcome of one read.
@@ -33,9 +35,12 @@ type Read struct {
 	Next Position
 	// More is true as long as the log may grow.
 	More bool
-	// Reset is true when the log is shorter than the position: it was cut, as by a crash
-	// before it was on disk. Nothing was written, and reading starts again at the
-	// beginning.
+	// Full is true when there may be more right now: the source had more than it gives at
+	// once.
+	Full bool
+	// Reset is true when the position does not hold, or may not: the log is shorter, as
+	// after a crash before it was on disk, or its source was started again since. Nothing
+	// was written, and Next is the log's beginning.
 	Reset bool
 }
 
