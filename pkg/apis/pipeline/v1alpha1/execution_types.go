@@ -273,9 +273,17 @@ type PipelineExecutionStatus struct {
 	// finishedAt is when the run reached a terminal phase.
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+	// timeout is how long the run may take from startedAt on, the time that it was held
+	// not counted. Absent: no limit.
+	// +optional
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// hold is the time that the run's timeouts stood still: while it was paused, while it
+	// waited for an answer, while Jenkins was preparing to shut down.
+	// +optional
+	Hold *HoldStatus `json:"hold,omitempty"`
 	// conditions: Initialized (config known, admitted), Provisioned (engine and agent
-	// there), Built, Notified; and for `kubectl wait` Complete (True in every terminal
-	// phase) and Succeeded.
+	// there), EngineReady (only after Jenkins could not be used), Built, Notified; and for
+	// `kubectl wait` Complete (True in every terminal phase) and Succeeded.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -348,9 +356,16 @@ type EngineStatus struct {
 	// kind of engine: Jenkins.
 	// +optional
 	Kind string `json:"kind,omitempty"`
+	// server is the address of the Jenkins that the build is triggered at, as the
+	// PipelineSetting had it then.
+	// +optional
+	Server string `json:"server,omitempty"`
 	// job is the full name, folder/job.
 	// +optional
 	Job string `json:"job,omitempty"`
+	// namespace is where Jenkins was told to run the agent, and where the run's Secret is.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 	// intentAt is when it was decided to trigger the build of this attempt, written before
 	// the request is sent so that a lost answer is never taken for "not sent".
 	// +optional
@@ -370,6 +385,10 @@ type EngineStatus struct {
 	// url shows the build in a browser.
 	// +optional
 	URL string `json:"url,omitempty"`
+	// paused is true while the build is paused because spec.control says so, and false
+	// while somebody paused it in Jenkins.
+	// +optional
+	Paused bool `json:"paused,omitempty"`
 	// stopRequestedAt is when the build was first asked to stop; term and kill follow it.
 	// +optional
 	StopRequestedAt *metav1.MicroTime `json:"stopRequestedAt,omitempty"`
@@ -390,6 +409,20 @@ type AgentStatus struct {
 	// node that it runs on.
 	// +optional
 	Node string `json:"node,omitempty"`
+	// message says why it died, when it did: evicted, out of memory, its node lost.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// HoldStatus is the time that the timeouts of a run stood still.
+type HoldStatus struct {
+	// since is when they came to stand still. Absent while they run.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// seconds is for how long they stood still before that, in seconds. It begins anew
+	// with startedAt, since the timeout of the agent ends there and that of the run begins.
+	// +optional
+	Seconds int64 `json:"seconds,omitempty"`
 }
 
 // QueueStatus tells why a run is not admitted yet.

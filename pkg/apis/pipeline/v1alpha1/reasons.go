@@ -14,6 +14,8 @@ const (
 	// ConditionSucceeded is Unknown while running, then True or False.
 	ConditionSucceeded = "Succeeded"
 
+	// ConditionEngineReady is of settings, and of executions since Jenkins could first not
+	// be used for them.
 	ConditionEngineReady   = "EngineReady"
 	ConditionRegistryReady = "RegistryReady"
 	ConditionLogStoreReady = "LogStoreReady"
@@ -43,7 +45,8 @@ const (
 	ReasonEngineUnavailable = "EngineUnavailable"
 	// ReasonEngineNotConfigured: the setting names no usable Jenkins; it is tried again.
 	ReasonEngineNotConfigured = "EngineNotConfigured"
-	// ReasonEngineUnauthorized: Jenkins refused the credentials; it is tried again.
+	// ReasonEngineUnauthorized: Jenkins refused the credentials, or the account lacks a
+	// permission, be it only to see the job; it is tried again.
 	ReasonEngineUnauthorized = "EngineUnauthorized"
 	// ReasonExecutorNamespaceMissing: the namespace of agents does not exist and cannot be
 	// created; it is tried again.
@@ -80,7 +83,11 @@ const (
 	ReasonAgentLost = "AgentLost"
 	// ReasonEngineError: Jenkins failed the build outside any step.
 	ReasonEngineError = "EngineError"
-	// ReasonEngineLost: Jenkins no longer knows the job or the build.
+	// ReasonScriptError: Jenkins could not run the Jenkinsfile: it does not compile, or the
+	// sandbox or a missing plugin forbids a step.
+	ReasonScriptError = "ScriptError"
+	// ReasonEngineLost: Jenkins no longer knows the job or the build, or could not be used
+	// for a day.
 	ReasonEngineLost = "EngineLost"
 	// ReasonStopped: a person stopped it.
 	ReasonStopped = "Stopped"
@@ -100,7 +107,6 @@ const (
 	ReasonRepositoryNotFound = "RepositoryNotFound"
 	ReasonProviderNotFound   = "ProviderNotFound"
 	ReasonCredentialNotFound = "CredentialNotFound"
-	ReasonUnauthorized       = "Unauthorized"
 	ReasonUnreachable        = "Unreachable"
 	ReasonDisabled           = "Disabled"
 	ReasonSuspended          = "Suspended"
