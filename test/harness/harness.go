@@ -29,7 +29,7 @@ const HookdNamespace = "kubectl-pipeline"
 type Options struct {
 	// Simulated and Real are the numbers of nodes.
 	Simulated, Real int
-	// Replicas of hookd. Default: 1.
+	// Replicas of hookd. Default: 1; less than 0: none, StartHookd is the caller's.
 	Replicas int
 	// Jenkins changes the options that the double is made with.
 	Jenkins func(*jenkinstest.Options)
@@ -97,7 +97,10 @@ func (w *World) start(ctx context.Context) error {
 	if err := w.install(ctx); err != nil {
 		return err
 	}
-	for range max(1, w.opts.Replicas) {
+	if w.opts.Replicas == 0 {
+		w.opts.Replicas = 1
+	}
+	for range w.opts.Replicas {
 		if _, err := w.StartHookd(ctx); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 )
 
 const (
@@ -57,23 +58,37 @@ type Hookd struct {
 	LogFile string
 
 	args []string
+	env  []string
 	cmd  *exec.Cmd
 	done chan struct{}
 	stop sync.Once
 }
 
+// HookdOptions says how a replica is run.
+type HookdOptions struct {
+	// Config is how it reaches the API server: directly, with the rights of its
+	// ServiceAccount, unless a test changes that.
+	Config *rest.Config
+	// Args and Env are added to its flags and its environment.
+	Args, Env []string
+}
+
 // StartHookd runs one more replica, with the rights of its ServiceAccount, and
 // returns when it is ready.
-func (w *World) StartHookd(ctx context.Context) (*Hookd, error) {
+func (w *World) StartHookd(ctx context.Context, change ...func(*HookdOptions)) (*Hookd, error) {
 	config, err := w.Cluster.ServiceAccountConfig(ctx, HookdNamespace, "hookd")
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, err := w.Cluster.WriteKubeconfig("hookd", config, HookdNamespace)
+	opts := HookdOptions{Config: config}
+	for _, c := range change {
+		c(&opts)
+	}
+	ports, err := w.freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	ports, err := w.freePorts(2)
+	kubeconfig, err := w.Cluster.WriteKubeconfig("hookd-"+ports[0], opts.Config, HookdNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +98,7 @@ func (w *World) StartHookd(ctx context.Context) (*Hookd, error) {
 	}
 	h.args = []string{"--kubeconfig", kubeconfig, "--namespace", HookdNamespace,
 		"--listen", ports[0], "--metrics-listen", ports[1], "--external-url", h.URL, "--log-format", "text"}
+	h.args, h.env = append(h.args, opts.Args...), opts.Env
 	if err := w.launch(h); err != nil {
 		return nil, err
 	}
@@ -102,6 +118,7 @@ func (w *World) launch(h *Hookd) error {
 	defer log.Close()
 	h.cmd = exec.Command(filepath.Join(w.bin, "hookd"), h.args...)
 	h.cmd.Stdout, h.cmd.Stderr = log, log
+	h.cmd.Env = append(os.Environ(), h.env...)
 	h.cmd.SysProcAttr = childAttributes()
 	if err := w.starter.start(h.cmd); err != nil {
 		return fmt.Errorf("start hookd: %w", err)

@@ -9,6 +9,9 @@ import (
 // Kill ends the replica as a crash would: it gets no chance to tidy up.
 func (h *Hookd) Kill() error { return h.end(syscall.SIGKILL) }
 
+// Done is closed when the replica has ended, for whatever reason.
+func (h *Hookd) Done() <-chan struct{} { return h.done }
+
 // Pid is the process id of the replica.
 func (h *Hookd) Pid() int { return h.cmd.Process.Pid }
 
@@ -20,7 +23,7 @@ func (w *World) Respawn(h *Hookd) (*Hookd, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("respawn hookd at %s: it is none of the replicas", h.URL)
 	}
-	next := &Hookd{URL: h.URL, Metrics: h.Metrics, LogFile: h.LogFile, args: h.args, done: make(chan struct{})}
+	next := &Hookd{URL: h.URL, Metrics: h.Metrics, LogFile: h.LogFile, args: h.args, env: h.env, done: make(chan struct{})}
 	if err := w.launch(next); err != nil {
 		return nil, err
 	}
