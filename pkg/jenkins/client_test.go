@@ -36,6 +36,7 @@ func verbs(c *jenkins.Client) map[string]func(context.Context) error {
 			_, err := c.Log(ctx, ref, 1, jenkins.LogPosition{}, io.Discard)
 			return err
 		},
+		"LogTail":       func(ctx context.Context) error { _, err := c.LogTail(ctx, ref, 1, 100); return err },
 		"Stop":          func(ctx context.Context) error { return c.Stop(ctx, ref, 1) },
 		"Term":          func(ctx context.Context) error { return c.Term(ctx, ref, 1) },
 		"Kill":          func(ctx context.Context) error { return c.Kill(ctx, ref, 1) },
@@ -45,13 +46,14 @@ func verbs(c *jenkins.Client) map[string]func(context.Context) error {
 		"PendingInputs": func(ctx context.Context) error { _, err := c.PendingInputs(ctx, ref, 1); return err },
 		"Proceed":       func(ctx context.Context) error { _, err := c.Proceed(ctx, ref, 1, "A"); return err },
 		"AbortInput":    func(ctx context.Context) error { _, err := c.AbortInput(ctx, ref, 1, "A"); return err },
+		"Gone":          func(ctx context.Context) error { return c.Gone(ctx, ref, "u") },
 		"DeleteJob":     func(ctx context.Context) error { return c.DeleteJob(ctx, ref) },
 		"DeleteFolder":  func(ctx context.Context) error { return c.DeleteFolder(ctx, "shop") },
 	}
 }
 
 // reads are the verbs that believe what they read: a page with status 200 must not be taken for an answer.
-var reads = []string{"Ping", "Find", "Build", "Item", "Snapshot", "Stages", "Log", "PauseState", "SetPaused", "PendingInputs"}
+var reads = []string{"Ping", "Find", "Build", "Item", "Snapshot", "Stages", "Log", "LogTail", "PauseState", "SetPaused", "PendingInputs"}
 
 func TestEveryVerbSurvivesWhatIsNotJenkins(t *testing.T) {
 	html := func(status int, header ...string) http.HandlerFunc {

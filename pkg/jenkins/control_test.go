@@ -154,13 +154,20 @@ func TestSnapshotShowsWhyAnAgentIsMissing(t *testing.T) {
 	p.finished(t)
 }
 
-func TestHalfASnapshotIsNone(t *testing.T) {
+// TestAFolderThatCannotBeRead concerns nobody but its own jobs.
+func TestAFolderThatCannotBeRead(t *testing.T) {
 	ctx := context.Background()
 	p := newPair(t, jenkinstest.Options{})
-	ok(t, p.EnsureFolder(ctx, "a"))
+	j := job("echo('x')\n")
+	must[bool](t)(p.EnsureJob(ctx, j))
 	ok(t, p.EnsureFolder(ctx, "b"))
-	p.double.Spoil(jenkinstest.Fault{Path: "/job/b/", Status: 502})
-	if snap, err := p.Snapshot(ctx, "a", "b"); !jenkins.IsTemporary(err) {
-		t.Errorf("snapshot = %+v, %v, want a temporary error", snap, err)
+	p.double.Spoil(jenkinstest.Fault{Path: "/job/b/", Status: 502, Times: -1})
+	snap, err := p.Snapshot(ctx, "b", "shop")
+	ok(t, err)
+	if _, shown := snap.Jobs[j.Ref]; !shown || len(snap.Failed) != 1 || !jenkins.IsTemporary(snap.Failed["b"]) {
+		t.Errorf("snapshot = %+v, want the job of shop, and b failed", snap)
+	}
+	if snap, err := p.Snapshot(ctx, "b"); !jenkins.IsTemporary(err) {
+		t.Errorf("snapshot = %+v, %v, want a temporary error when no folder can be read", snap, err)
 	}
 }

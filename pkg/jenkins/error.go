@@ -18,6 +18,8 @@ var (
 	ErrNotTriggered = errors.New("not triggered")
 	// ErrNameConflict marks a name in Jenkins that is taken by something which is not ours.
 	ErrNameConflict = errors.New("name is taken")
+	// ErrHidden marks a thing that is there, but that Jenkins hides from our account: it answers 404, as for what is not there.
+	ErrHidden = errors.New("hidden from our account, which lacks the permission to read it")
 	// ErrNoStages marks a Jenkins that can tell nothing about stages: neither pipeline-rest-api nor pipeline-graph-view answers.
 	ErrNoStages = errors.New("stages are not available")
 	// ErrInvalid marks an argument that Jenkins could not store or would refuse.
@@ -93,7 +95,7 @@ func is(err error, pred func(*Error) bool) bool {
 	return errors.As(err, &e) && pred(e)
 }
 
-// IsNotFound tells whether Jenkins has no such thing, or hides it from our account: it does not let us see the difference.
+// IsNotFound tells whether Jenkins has no such thing, or hides it from our account. [Client.Gone] finds out which.
 func IsNotFound(err error) bool { return is(err, (*Error).notFound) }
 
 // IsUnauthorized tells whether Jenkins does not accept our credentials. Trying again soon may lock the account.

@@ -22,19 +22,15 @@ func (c *Client) EnsureFolder(ctx context.Context, folder string) error {
 	if folder == "" {
 		return nil
 	}
-	parent, name := "", folder
-	if i := strings.LastIndexByte(folder, '/'); i >= 0 {
-		parent, name = folder[:i], folder[i+1:]
-	}
-	ref := JobRef{parent, name}
+	ref := parentOf(JobRef{folder, ""})
 	err := c.createItem(ctx, ref, folderXML)
-	if IsNotFound(err) && parent != "" {
-		if err := c.EnsureFolder(ctx, parent); err != nil {
+	if IsNotFound(err) && ref.Folder != "" {
+		if err := c.EnsureFolder(ctx, ref.Folder); err != nil {
 			return err
 		}
 		err = c.createItem(ctx, ref, folderXML)
 	}
-	if err == nil || !IsConflict(err) {
+	if err == nil || !taken(err) {
 		return wrap(err, "create folder %s", folder)
 	}
 	var found struct {
@@ -42,7 +38,7 @@ func (c *Client) EnsureFolder(ctx context.Context, folder string) error {
 	}
 	if _, getErr := c.getJSON(ctx, ref.path()+"/api/json", "name", maxJSON, &found); getErr != nil {
 		if IsNotFound(getErr) {
-			getErr = err // it was refused for another reason than being there
+			getErr = refused(err)
 		}
 		return fmt.Errorf("create folder %s: %w", folder, getErr)
 	}
@@ -71,13 +67,13 @@ func (c *Client) EnsureJob(ctx context.Context, j Job) (created bool, err error)
 	if err == nil {
 		return true, nil
 	}
-	if !IsConflict(err) {
+	if !taken(err) {
 		return false, fmt.Errorf("create job %s: %w", j.Ref, err)
 	}
 	uid, have, ok, getErr := c.readJob(ctx, j.Ref)
 	switch {
 	case IsNotFound(getErr):
-		return false, fmt.Errorf("create job %s: %w", j.Ref, err)
+		return false, fmt.Errorf("create job %s: %w", j.Ref, refused(err))
 	case getErr != nil:
 		return false, fmt.Errorf("read job %s: %w", j.Ref, getErr)
 	case !ok:
@@ -100,6 +96,15 @@ func (c *Client) EnsureJob(ctx context.Context, j Job) (created bool, err error)
 	return false, wrap(err, "update job %s", j.Ref)
 }
 
+// refused says why an item was not made that is not to be seen either: it is hidden; or Jenkins has another reason, which it names.
+func refused(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.XError != "" && !strings.Contains(e.XError, "already exists") {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrHidden, err)
+}
+
 // createItem posts a new item. A lost answer needs no care here: creating again ends in "already exists", which leads to our marker.
 func (c *Client) createItem(ctx context.Context, ref JobRef, config string) error {
 	return guard(func() error {
@@ -119,38 +124,4 @@ func (c *Client) readJob(ctx context.Context, ref JobRef) (uid, hash string, our
 	}
 	uid, hash, ours = readMarker(string(ans.body))
 	return uid, hash, ours, nil
-}
-
-// DeleteJob deletes a job with its builds. A job that is not there is success. Running builds are interrupted by Jenkins first; when
-// they do not end within its 15 seconds, the error is a conflict ([IsConflict]) and the deletion may be asked for again.
-func (c *Client) DeleteJob(ctx context.Context, ref JobRef) error {
-	return wrap(c.delete(ctx, ref), "delete job %s", ref)
-}
-
-// DeleteFolder deletes a folder with everything in it. A folder that is not there is success.
-func (c *Client) DeleteFolder(ctx context.Context, folder string) error {
-	if folder == "" {
-		return fmt.Errorf("delete the root folder: %w", ErrInvalid)
-	}
-	parent, name := "", folder
-	if i := strings.LastIndexByte(folder, '/'); i >= 0 {
-		parent, name = folder[:i], folder[i+1:]
-	}
-	return wrap(c.delete(ctx, JobRef{parent, name}), "delete folder %s", folder)
-}
-
-func (c *Client) delete(ctx context.Context, ref JobRef) error {
-	// The trailing slash matters: without it Jenkins redirects, and a redirected DELETE is nobody's.
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: ref.path() + "/"})
-	if IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-func wrap(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
 }

@@ -60,8 +60,9 @@ type JobState struct {
 // Snapshot is one look at a set of folders.
 type Snapshot struct {
 	Session string
-	Jobs    map[JobRef]JobState // every job of the folders that exist
-	Missing []string            // folders that do not exist, or are hidden from our account
+	Jobs    map[JobRef]JobState // every job of the folders that could be read
+	Missing []string            // folders that do not exist, or are hidden from our account: they show no job
+	Failed  map[string]error    // folders that could not be read: nothing is known of their jobs
 }
 
 const (
@@ -73,44 +74,41 @@ const (
 
 // Snapshot reads the state of all jobs of the folders: one request for the queue and one per folder, however many jobs there are.
 // The queue is read first, so that an item which leaves it in between is seen as a build rather than not at all.
+//
+// A folder that cannot be read is no error as long as another one can: see [Snapshot.Failed].
 func (c *Client) Snapshot(ctx context.Context, folders ...string) (Snapshot, error) {
 	queued, agents, err := c.queue(ctx)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read queue: %w", err)
 	}
-	snap := Snapshot{Jobs: map[JobRef]JobState{}}
-	errs := make([]error, len(folders))
+	snap := Snapshot{Jobs: map[JobRef]JobState{}, Failed: map[string]error{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, 4)
-	for i, folder := range folders {
+	slots := make(chan struct{}, folderReads)
+	for _, folder := range folders {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			var out struct{ Jobs []rawJob }
-			ans, err := c.getJSON(ctx, folderPath(folder)+"/api/json", "jobs["+jobTree+"{0,3}]", maxListing, &out)
+			jobs, session, err := c.folder(ctx, folder)
 			mu.Lock()
 			defer mu.Unlock()
-			if IsNotFound(err) {
+			switch {
+			case IsNotFound(err):
 				snap.Missing = append(snap.Missing, folder)
-				return
-			}
-			if err != nil {
-				errs[i] = fmt.Errorf("read folder %q: %w", folder, err)
-				return
-			}
-			snap.Session = ans.header.Get("X-Jenkins-Session")
-			for _, j := range out.Jobs {
-				snap.Jobs[JobRef{folder, j.Name}] = j.state()
+			case err != nil:
+				snap.Failed[folder] = fmt.Errorf("read folder %q: %w", folder, err)
+			default:
+				snap.Session = session
+				for _, j := range jobs {
+					snap.Jobs[JobRef{folder, j.Name}] = j.state()
+				}
 			}
 		})
 	}
 	wg.Wait()
 	slices.Sort(snap.Missing)
-	for _, err := range errs {
-		if err != nil {
-			return Snapshot{}, err // half a picture would look like lost builds
-		}
+	if len(folders) > 0 && len(snap.Failed) == len(folders) {
+		return Snapshot{}, snap.Failed[folders[0]]
 	}
 	if snap.Session == "" {
 		snap.Session = c.Session()
@@ -122,6 +120,18 @@ func (c *Client) Snapshot(ctx context.Context, folders ...string) (Snapshot, err
 		}
 	}
 	return snap, nil
+}
+
+// folderReads is how many folders one Snapshot reads at once.
+const folderReads = 4
+
+func (c *Client) folder(ctx context.Context, folder string) (jobs []rawJob, session string, err error) {
+	var out struct{ Jobs []rawJob }
+	ans, err := c.getJSON(ctx, folderPath(folder)+"/api/json", "jobs["+jobTree+"{0,3}]", maxListing, &out)
+	if err != nil {
+		return nil, "", err
+	}
+	return out.Jobs, ans.header.Get("X-Jenkins-Session"), nil
 }
 
 // Evidence is what Jenkins shows about an execution: whether it was ever triggered.
@@ -139,7 +149,8 @@ type Evidence struct {
 // build an item is in neither. Ask again after a few seconds before starting anew.
 func (e Evidence) Triggered() bool { return e.QueueItem != nil || len(e.Builds) > 0 }
 
-// Find searches evidence that the execution with this UID was triggered. A job that is not there is an answer, not an error.
+// Find searches evidence that the execution with this UID was triggered. A job that is not there
+// is an answer, not an error; whether it is gone or hidden is told by [Client.Gone].
 func (c *Client) Find(ctx context.Context, ref JobRef, uid string) (Evidence, error) {
 	var out rawJob
 	tree := jobTree + "{0,30},queueItem[" + itemTree + "]"

@@ -1,0 +1,91 @@
+package jenkins
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// taken tells whether an item was not made because its name is in use. Jenkins says so with 400 and a reason; of an item that our
+// account may not see it gives no reason; and of one that it may know of, but not read, the answer is an error page.
+func taken(err error) bool {
+	return is(err, func(e *Error) bool {
+		return e.Status == http.StatusBadRequest || e.Status == http.StatusConflict ||
+			e.Status == http.StatusInternalServerError && strings.Contains(e.Snippet, "already exists")
+	})
+}
+
+// Gone makes sure that a job for which Jenkins answers 404 is not there. Jenkins says the same of a job that our account may not
+// see, but a name can be in use once only: a job of that name is made, without a script. If that succeeds, the job was gone, and
+// nil is returned. The new one is ours: [Client.EnsureJob] with this uid takes it over, [Client.DeleteJob] removes it.
+//
+// The error is [ErrHidden] for a job that is there, and whatever Jenkins says when it cannot be found out.
+func (c *Client) Gone(ctx context.Context, ref JobRef, uid string) error {
+	config, _, err := configXML(Job{Ref: ref, UID: uid})
+	if err != nil {
+		return err
+	}
+	return wrap(c.gone(ctx, ref, config), "find out whether job %s is gone", ref)
+}
+
+func (c *Client) gone(ctx context.Context, ref JobRef, config string) error {
+	err := c.createItem(ctx, ref, config)
+	switch {
+	case taken(err):
+		return fmt.Errorf("%s is %w", ref, ErrHidden)
+	case IsNotFound(err) && ref.Folder != "":
+		// The same question about the folder. One that was gone held no job.
+		return c.gone(ctx, parentOf(ref), folderXML)
+	}
+	return err
+}
+
+// parentOf is the folder of a job or folder.
+func parentOf(ref JobRef) JobRef {
+	if i := strings.LastIndexByte(ref.Folder, '/'); i >= 0 {
+		return JobRef{ref.Folder[:i], ref.Folder[i+1:]}
+	}
+	return JobRef{"", ref.Folder}
+}
+
+// DeleteJob deletes a job with its builds. A job that is gone is success; one that Jenkins hides from our account is [ErrHidden].
+// Running builds are interrupted by Jenkins first; when they do not end within its 15 seconds, the error is a conflict
+// ([IsConflict]) and the deletion may be asked for again.
+func (c *Client) DeleteJob(ctx context.Context, ref JobRef) error {
+	err := c.delete(ctx, ref)
+	if IsNotFound(err) {
+		// Whoever made a job by that name in the meantime wants it gone as well.
+		if err = c.Gone(ctx, ref, "deleted"); err == nil {
+			if err = c.delete(ctx, ref); IsNotFound(err) {
+				err = nil // its folder was gone, too
+			}
+		}
+	}
+	return wrap(err, "delete job %s", ref)
+}
+
+// DeleteFolder deletes a folder with everything in it. A folder that is not there, or that is hidden from our account, is success.
+func (c *Client) DeleteFolder(ctx context.Context, folder string) error {
+	if folder == "" {
+		return fmt.Errorf("delete the root folder: %w", ErrInvalid)
+	}
+	err := c.delete(ctx, parentOf(JobRef{folder, ""}))
+	if IsNotFound(err) {
+		return nil
+	}
+	return wrap(err, "delete folder %s", folder)
+}
+
+func (c *Client) delete(ctx context.Context, ref JobRef) error {
+	// The trailing slash matters: without it Jenkins redirects, and a redirected DELETE is nobody's.
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: ref.path() + "/"})
+	return err
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
