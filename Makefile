@@ -21,7 +21,7 @@ deps: ## Install the Debian packages that the cluster tests use (needs root)
 	@hack/deps.sh
 
 .PHONY: build
-build: ## Build both programs into bin/
+build: ## Build the programs into bin/
 	@mkdir -p bin
 	@$(BUILD) -o bin/ ./cmd/...
 

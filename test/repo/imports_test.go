@@ -14,6 +14,7 @@ const module = "github.com/kubectl-pipeline/kubectl-pipeline/"
 var mayImport = map[string][]string{
 	"cmd/kubectl-pipeline":       {"pkg/cli"},
 	"cmd/hookd":                  {"pkg/hook", "pkg/controller", "pkg/logs", "pkg/jenkins", "pkg/scm", "pkg/kube", "pkg/version"}, // it wires them
+	"cmd/jenkins-double":         {"pkg/jenkins/jenkinstest"},                                                                     // for tests: it is not released
 	"manifests":                  {},
 	"pkg/apis/pipeline/v1alpha1": {},
 	"pkg/cli":                    {"pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1", "pkg/version", "manifests"},

@@ -7,7 +7,20 @@
 //
 // Start reading in server.go (one request) and run.go (one build). The parts: route.go and *_http.go answer requests; tree.go filters
 // JSON; item.go, queue.go, build.go are the state; groovylex.go, groovyparse.go and steps_*.go are the Jenkinsfile dialect; agents.go,
-// local.go and kube*.go are agents; fault.go, restart.go and inspect.go are for tests.
+// local.go and kube*.go are agents; fault.go, restart.go, permission.go and inspect.go are for tests.
+//
+// # Steering a double
+//
+// A test that has the [Server] calls its methods: [Server.Spoil] spoils answers, [Server.Restart], [Server.SetDown], [Server.SetBroken] and
+// [Server.SetQuiet] change what of Jenkins is there, [Server.DenyAt] and [Server.SetAccount] who may do what, [Server.Snapshot] and its
+// parts tell what there is. A test whose double is another program, cmd/jenkins-double, does the same through [Remote], which speaks to
+// [Server.Control]. That is an address of its own, which exists only when --control names a loopback address and
+// JENKINS_DOUBLE_CONTROL_SECRET holds a secret:
+//
+//	JENKINS_DOUBLE_CONTROL_SECRET=s jenkins-double --listen 127.0.0.1:8080 --control 127.0.0.1:8090
+//	curl -H 'Authorization: Bearer s' -d '{"Path":"buildWithParameters","DropAfter":true}' http://127.0.0.1:8090/faults
+//	curl -H 'Authorization: Bearer s' -d '{"Crash":true,"Starting":"5s"}' http://127.0.0.1:8090/restart
+//	curl -H 'Authorization: Bearer s' http://127.0.0.1:8090/state
 //
 // # What it conforms to
 //

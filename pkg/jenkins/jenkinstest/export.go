@@ -1,35 +1,40 @@
 package jenkinstest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // The objects of stapler's api/json. They are made and rendered with the server's lock held; see serveObject.
 
-func (s *Server) rootObject() *object {
+func (s *Server) rootObject(user string) *object {
 	o := &object{class: "hudson.model.Hudson"}
 	o.add("mode", func() any { return "NORMAL" })
 	o.add("nodeDescription", func() any { return "the Jenkins controller's built-in node" })
 	o.add("nodeName", func() any { return "" })
 	o.add("numExecutors", func() any { return 0 })
-	o.add("jobs", func() any { return s.childList(s.root) })
+	o.add("jobs", func() any { return s.childList(s.root, user) })
 	o.add("quietDownReason", func() any { return nil })
 	o.add("quietingDown", func() any { return s.quiet })
 	o.add("slaveAgentPort", func() any { return 50000 })
 	o.add("url", func() any { return s.opts.RootURL })
 	o.add("useCrumbs", func() any { return s.opts.Crumbs })
-	o.add("useSecurity", func() any { return s.opts.User != "" })
+	o.add("useSecurity", func() any { return len(s.accounts) > 0 })
 	o.add("views", func() any { return []any{} })
 	o.add("primaryView", func() any { return map[string]any{} })
 	return o
 }
 
-func (s *Server) childList(it *item) list {
-	return list{len(it.order), func(i int) *object { return s.itemObject(it.children[it.order[i]]) }}
+func (s *Server) childList(it *item, user string) list {
+	order := it.order
+	if len(s.denials) > 0 {
+		order = slices.DeleteFunc(slices.Clone(order), func(key string) bool { return !s.sees(it.children[key], user) })
+	}
+	return list{len(order), func(i int) *object { return s.itemObject(it.children[order[i]], user) }}
 }
 
-func (s *Server) itemObject(it *item) *object {
+func (s *Server) itemObject(it *item, user string) *object {
 	o := &object{class: it.def.kind}
 	o.ref("name", func() any { return it.name })
 	o.ref("url", func() any { return s.opts.RootURL + it.path() })
@@ -38,7 +43,7 @@ func (s *Server) itemObject(it *item) *object {
 	o.add("fullDisplayName", func() any { return strings.ReplaceAll(it.fullName(), "/", " » ") })
 	o.add("description", func() any { return it.def.description })
 	if it.isFolder() {
-		o.add("jobs", func() any { return s.childList(it) })
+		o.add("jobs", func() any { return s.childList(it, user) })
 		o.add("views", func() any { return []any{} })
 		return o
 	}

@@ -1,6 +1,7 @@
 package jenkinstest
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-// Fault spoils answers. The zero values of its fields do nothing.
+// Fault spoils answers. The zero values of its fields do nothing. In JSON, durations are text: "1.5s".
 type Fault struct {
 	Method string // "" : any
 	Path   string // part of the path and query; "" : any
@@ -22,11 +23,37 @@ type Fault struct {
 	Truncate   int           // the connection breaks after so many bytes of the body
 	HTML       bool          // a proxy answers in Jenkins' place: 200 and a page
 	Status     int           // a proxy answers in Jenkins' place: this status and a page
+	Oops       bool          // Jenkins answers 500 and its page for exceptions; with Delay: 1m, a wfapi whose inputs cannot be loaded
 	Crumb      bool          // Jenkins complains about the crumb
 	Drip       time.Duration // wait on the double's clock between two bytes of the body
 }
 
-// Spoil adds a fault. Of several that match a request, the oldest is used.
+// MarshalJSON writes durations as text.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	type plain Fault
+	return json.Marshal(struct {
+		plain
+		Delay, Drip textDuration
+	}{plain(f), textDuration(f.Delay), textDuration(f.Drip)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. A field that it does not know is an error.
+func (f *Fault) UnmarshalJSON(text []byte) error {
+	type plain Fault
+	var wire struct {
+		plain
+		Delay, Drip textDuration
+	}
+	if err := strictJSON(text, &wire); err != nil {
+		return err
+	}
+	*f = Fault(wire.plain)
+	f.Delay, f.Drip = time.Duration(wire.Delay), time.Duration(wire.Drip)
+	return nil
+}
+
+// Spoil adds a fault. Of several that match a request, the oldest is used. Faults come before everything else: before the question
+// whether Jenkins is up, too.
 func (s *Server) Spoil(f Fault) {
 	if f.Times == 0 {
 		f.Times = 1
@@ -74,11 +101,12 @@ func (f *Fault) serve(s *Server, w http.ResponseWriter, r *http.Request) {
 		}
 		page(w, status, "Proxy", "an answer that is not from Jenkins")
 		return
+	case f.Oops:
+		s.identify(w)
+		oops(w, "javax.servlet.ServletException")
+		return
 	case f.Crumb:
-		w.Header().Set("X-Jenkins", s.opts.Version)
-		s.mu.Lock()
-		w.Header().Set("X-Jenkins-Session", s.session)
-		s.mu.Unlock()
+		s.identify(w)
 		page(w, http.StatusForbidden, "Error 403", "No valid crumb was included in the request")
 		return
 	case !f.DropAfter && f.Truncate == 0 && f.Drip == 0:

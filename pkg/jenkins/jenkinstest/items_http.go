@@ -12,7 +12,7 @@ const maxBody = 64 << 20
 
 // createItem answers POST createItem?name=N with a config.xml as its body.
 func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item, user string) {
-	if !post(w, r) || !s.allowed(w, user, "hudson.model.Item.Create") {
+	if !post(w, r) || !s.allowed(w, parent, user, PermCreate) {
 		return
 	}
 	ctype := r.Header.Get("Content-Type")
@@ -52,7 +52,7 @@ func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item
 func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, it *item, user string) {
 	switch r.Method {
 	case http.MethodGet:
-		if !s.allowed(w, user, "hudson.model.Item.ExtendedRead") {
+		if !s.allowed(w, it, user, PermExtendedRead) {
 			return
 		}
 		s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, it *item, u
 		w.Header().Set("Content-Type", "application/xml")
 		_, _ = io.WriteString(w, text)
 	case http.MethodPost:
-		if !s.allowed(w, user, "hudson.model.Item.Configure") {
+		if !s.allowed(w, it, user, PermConfigure) {
 			return
 		}
 		text, err := readText(w, r)
@@ -104,7 +104,7 @@ func readText(w http.ResponseWriter, r *http.Request) (string, error) {
 
 // deleteItem interrupts what runs, waits a while for it to end, and removes the item with everything in it. It answers when it fails.
 func (s *Server) deleteItem(w http.ResponseWriter, it *item, user string) bool {
-	if !s.allowed(w, user, "hudson.model.Item.Delete") {
+	if !s.allowed(w, it, user, PermDelete) {
 		return false
 	}
 	s.mu.Lock()
@@ -181,7 +181,7 @@ func (s *Server) trigger(w http.ResponseWriter, r *http.Request, it *item, user 
 		methodNotAllowed(w)
 		return
 	}
-	if !s.allowed(w, user, "hudson.model.Item.Build") {
+	if !s.allowed(w, it, user, PermBuild) {
 		return
 	}
 	delay, ok := parseDelay(r.FormValue("delay"))

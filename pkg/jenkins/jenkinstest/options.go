@@ -13,10 +13,13 @@ type Options struct {
 	Agents Agents      // what `node` runs on; nil: ScriptedAgents where every step succeeds. Closed by Server.Close
 	Clock  clock.Clock // nil: the real one
 
-	User     string // the one account; empty: anyone may do anything
+	User     string // the first account; without any, anyone may do anything
 	Token    string // its API token: no crumb needed
 	Password string // its password: POSTs need a crumb if Crumbs is set
-	Crumbs   bool   // protection against forged requests is on
+	Accounts []Account
+	Crumbs   bool // protection against forged requests is on
+
+	SessionTimeout time.Duration // how long a session may be idle; 0: it ends with Jenkins
 
 	ContextPath string // as of Jenkins' --prefix, e.g. /jenkins
 	RootURL     string // what Jenkins believes its URL to be; default http://jenkins.example:8080<ContextPath>/, never where it listens

@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,15 +11,15 @@ import (
 func (s *Server) routeQueue(w http.ResponseWriter, r *http.Request, segs []string, user string) {
 	switch {
 	case isAPI(segs):
-		s.serveObject(w, r, s.allQueue)
+		s.serveObject(w, r, func() *object { return s.allQueue(user) })
 	case len(segs) >= 2 && segs[0] == "item":
 		id, err := strconv.ParseInt(segs[1], 10, 64)
 		if err != nil || !isAPI(segs[2:]) {
-			s.itemText(w, r, id)
+			s.itemText(w, r, id, user)
 			return
 		}
 		s.serveObject(w, r, func() *object {
-			if it := s.findItem(id); it != nil {
+			if it := s.findItem(id); it != nil && s.mayKnow(it, user) {
 				return s.queueObject(it)
 			}
 			return nil
@@ -40,9 +41,9 @@ func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, user string
 	defer s.mu.Unlock()
 	it := s.findItem(id)
 	switch {
-	case err != nil, it == nil:
+	case err != nil, it == nil, !s.mayKnow(it, user):
 		notFound(w)
-	case s.denied["hudson.model.Item.Cancel"]:
+	case !s.has(it.task(), user, PermCancel):
 		page(w, http.StatusUnprocessableEntity, "Error", user+" is missing the permission to cancel")
 	case it.state == itemLeft:
 		page(w, http.StatusInternalServerError, "Error", "Could not cancel run")
@@ -53,11 +54,12 @@ func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, user string
 }
 
 // itemText is what a browser gets to see of an item.
-func (s *Server) itemText(w http.ResponseWriter, r *http.Request, id int64) {
+func (s *Server) itemText(w http.ResponseWriter, r *http.Request, id int64, user string) {
 	s.mu.Lock()
 	it := s.findItem(id)
+	known := it != nil && s.mayKnow(it, user)
 	s.mu.Unlock()
-	if it == nil {
+	if !known {
 		notFound(w)
 		return
 	}
@@ -65,11 +67,39 @@ func (s *Server) itemText(w http.ResponseWriter, r *http.Request, id int64) {
 	_, _ = fmt.Fprintf(w, "Queue item exists. For details check, for example, %s%d/api/json", s.absolute(r, "queue/item/"), id)
 }
 
-func (s *Server) allQueue() *object {
+// task is the job that an item belongs to.
+func (it *queueItem) task() *item {
+	if it.node != nil {
+		return it.node.build.job
+	}
+	return it.job
+}
+
+// mayKnow tells whether an item of the queue is shown to a user. Called with the lock held.
+func (s *Server) mayKnow(it *queueItem, user string) bool {
+	return s.sees(it.task(), user) || s.discovers(it.task(), user)
+}
+
+func (s *Server) allQueue(user string) *object {
+	items := slices.Clone(s.queue)
+	slices.Reverse(items)
+	seen := slices.DeleteFunc(slices.Clone(items), func(it *queueItem) bool { return !s.sees(it.task(), user) })
+	known := slices.DeleteFunc(items, func(it *queueItem) bool { return s.sees(it.task(), user) || !s.discovers(it.task(), user) })
 	o := &object{class: "hudson.model.Queue"}
-	o.add("discoverableItems", func() any { return []any{} })
+	o.add("discoverableItems", func() any {
+		return list{len(known), func(i int) *object {
+			stub := &object{class: "hudson.model.Queue$StubItem"}
+			stub.ref("task", func() any {
+				t := &object{class: "hudson.model.Queue$StubTask"}
+				t.ref("name", func() any { return known[i].task().name })
+				t.ref("url", func() any { return s.opts.RootURL + known[i].task().path() })
+				return t
+			})
+			return stub
+		}}
+	})
 	o.add("items", func() any {
-		return list{len(s.queue), func(i int) *object { return s.queueObject(s.queue[len(s.queue)-1-i]) }}
+		return list{len(seen), func(i int) *object { return s.queueObject(seen[i]) }}
 	})
 	return o
 }

@@ -1,17 +1,42 @@
 package jenkinstest
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
 
-// RestartOptions say how Jenkins goes away and comes back.
+// RestartOptions say how Jenkins goes away and comes back. In JSON, durations are text: "1.5s".
 type RestartOptions struct {
 	Crash      bool          // not a clean end: queue items younger than a minute are lost and their ids are given again
 	LoseBuilds bool          // running builds are gone from disk, too
-	Down       time.Duration // no answer at all, before
-	Starting   time.Duration // 503
+	Restarting time.Duration // 503 "is restarting", first
+	Down       time.Duration // no answer at all
+	Starting   time.Duration // 503 "is getting ready to work"
 	Resume     time.Duration // how long after that builds go on; a stop in this time is a kill
+}
+
+// UnmarshalJSON reads durations as text. A field that it does not know is an error.
+func (o *RestartOptions) UnmarshalJSON(text []byte) error {
+	var wire struct {
+		Crash, LoseBuilds                  bool
+		Restarting, Down, Starting, Resume textDuration
+	}
+	if err := strictJSON(text, &wire); err != nil {
+		return err
+	}
+	*o = RestartOptions{
+		wire.Crash, wire.LoseBuilds, time.Duration(wire.Restarting), time.Duration(wire.Down), time.Duration(wire.Starting), time.Duration(wire.Resume),
+	}
+	return nil
+}
+
+// MarshalJSON writes what UnmarshalJSON reads.
+func (o RestartOptions) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"Crash": o.Crash, "LoseBuilds": o.LoseBuilds, "Restarting": textDuration(o.Restarting), "Down": textDuration(o.Down),
+		"Starting": textDuration(o.Starting), "Resume": textDuration(o.Resume),
+	})
 }
 
 // Restart ends Jenkins and starts it again: a new session, no crumbs, no memory of items that left the queue. Builds go on where they
@@ -48,9 +73,11 @@ func (s *Server) Restart(o RestartOptions) (lost []BuildInfo) {
 		}
 		it.builds = kept
 	})
-	s.enter(phaseDown, o.Down, func() {
-		s.enter(phaseStarting, o.Starting, func() {
-			s.enter(phaseUp, o.Resume, s.resumeAll)
+	s.enter(phaseRestarting, o.Restarting, func() {
+		s.enter(phaseDown, o.Down, func() {
+			s.enter(phaseStarting, o.Starting, func() {
+				s.enter(phaseUp, o.Resume, s.resumeAll)
+			})
 		})
 	})
 	return lost
@@ -101,6 +128,18 @@ func (s *Server) SetDown(down bool) {
 	s.phase = phaseUp
 	if down {
 		s.phase = phaseDown
+	}
+	s.wakeLocked()
+	s.maintain()
+}
+
+// SetBroken makes Jenkins one that could not start: 503 to everything, until it is called with false.
+func (s *Server) SetBroken(broken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = phaseUp
+	if broken {
+		s.phase = phaseFailed
 	}
 	s.wakeLocked()
 	s.maintain()

@@ -51,9 +51,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, segs []string, us
 		it, segs = it.child(segs[1]), segs[2:]
 	}
 	s.mu.Unlock()
+	if !s.allowed(w, nil, user, PermOverallRead) || !s.visible(w, it, user) {
+		return
+	}
 	switch {
-	case it == nil, s.hidden(it):
-		notFound(w)
 	case it == s.root:
 		s.routeRoot(w, r, segs, user)
 	case it.isFolder():
@@ -63,11 +64,21 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, segs []string, us
 	}
 }
 
-// hidden items are 404 to whom may not read them.
-func (s *Server) hidden(it *item) bool {
+// visible answers 404 for what is not there and for what a user may not read, 403 for what the user may only know of.
+func (s *Server) visible(w http.ResponseWriter, it *item, user string) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return it != s.root && s.denied["hudson.model.Item.Read"]
+	sees := it != nil && s.sees(it, user)
+	discovers := it != nil && s.discovers(it, user)
+	s.mu.Unlock()
+	switch {
+	case sees:
+		return true
+	case discovers:
+		denied(w, user, PermRead)
+	default:
+		notFound(w)
+	}
+	return false
 }
 
 func post(w http.ResponseWriter, r *http.Request) bool {
@@ -87,7 +98,7 @@ func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string
 	case len(segs) == 0:
 		page(w, http.StatusOK, "Dashboard - Jenkins", "Welcome to Jenkins!")
 	case isAPI(segs):
-		s.serveObject(w, r, s.rootObject)
+		s.serveObject(w, r, func() *object { return s.rootObject(user) })
 	case verb == "login" || verb == "health":
 		page(w, http.StatusOK, "Sign in - Jenkins", "ok")
 	case verb == "crumbIssuer":
@@ -103,12 +114,12 @@ func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string
 	case verb == "queue":
 		s.routeQueue(w, r, segs[1:], user)
 	case verb == "quietDown" || verb == "cancelQuietDown":
-		if post(w, r) && s.allowed(w, user, "hudson.model.Hudson.Manage") {
+		if post(w, r) && s.allowed(w, nil, user, PermManage) {
 			s.SetQuiet(verb == "quietDown")
 			redirect(w, s.opts.ContextPath+"/")
 		}
 	case verb == "safeRestart" || verb == "restart":
-		if post(w, r) && s.allowed(w, user, "hudson.model.Hudson.Administer") {
+		if post(w, r) && s.allowed(w, nil, user, PermManage) {
 			s.Restart(RestartOptions{})
 			redirect(w, s.opts.ContextPath+"/")
 		}
@@ -127,7 +138,7 @@ func (s *Server) routeFolder(w http.ResponseWriter, r *http.Request, it *item, s
 	case len(segs) == 0:
 		s.itemPage(w, r, it, user)
 	case isAPI(segs):
-		s.serveObject(w, r, func() *object { return s.itemObject(it) })
+		s.serveObject(w, r, func() *object { return s.itemObject(it, user) })
 	case segs[0] == "createItem":
 		s.createItem(w, r, it, user)
 	case segs[0] == "config.xml":
@@ -157,7 +168,7 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 		s.itemPage(w, r, it, user)
 		return
 	case isAPI(segs):
-		s.serveObject(w, r, func() *object { return s.itemObject(it) })
+		s.serveObject(w, r, func() *object { return s.itemObject(it, user) })
 		return
 	}
 	switch segs[0] {
@@ -215,13 +226,13 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 	sub := strings.Join(rest, "/")
 	switch verb := segs[0]; {
 	case verb == "stop" || verb == "term" || verb == "kill":
-		if !post(w, r) || !s.allowed(w, user, "hudson.model.Item.Cancel") {
+		if !post(w, r) || !s.allowed(w, b.job, user, PermCancel) {
 			return
 		}
 		map[string]func(string){"stop": b.stop, "term": b.terminate, "kill": b.kill}[verb](user)
 		redirect(w, cmpOr(r.Referer(), s.absolute(r, b.path())))
 	case verb == "doDelete":
-		if post(w, r) && s.allowed(w, user, "hudson.model.Run.Delete") {
+		if post(w, r) && s.allowed(w, b.job, user, PermRunDelete) {
 			s.dropBuild(b)
 			redirect(w, s.absolute(r, b.jobPath))
 		}
@@ -238,7 +249,7 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 	case verb == "input" && len(rest) == 2:
 		s.answerInput(w, r, b, rest[0], rest[1])
 	case verb == "submitDescription":
-		if post(w, r) {
+		if post(w, r) && s.allowed(w, b.job, user, PermRunUpdate) {
 			b.mu.Lock()
 			b.description = r.PostFormValue("description")
 			b.mu.Unlock()

@@ -24,7 +24,8 @@ type Server struct {
 	root        *item
 	session     string
 	salt        string
-	sessions    map[string]string // cookie value to user
+	sessions    map[string]session // by cookie value
+	accounts    map[string]Account // none: no security
 	phase       phase
 	quiet       bool
 	queue       []*queueItem
@@ -33,16 +34,18 @@ type Server struct {
 	changed     chan struct{} // closed and replaced when a held build may go on
 	faults      []*Fault
 	requests    []string
-	denied      map[string]bool
+	denials     []Denial
 }
 
 // phase is what of Jenkins is there.
 type phase int
 
 const (
-	phaseUp       phase = iota
-	phaseStarting       // answers 503
-	phaseDown           // answers nothing
+	phaseUp         phase = iota
+	phaseRestarting       // answers 503
+	phaseStarting         // answers 503
+	phaseFailed           // answers 503: it could not start
+	phaseDown             // answers nothing
 )
 
 const maxRequests = 100_000 // remembered for Requests
@@ -53,7 +56,12 @@ func New(opts Options) *Server {
 	s := &Server{
 		opts: opts, clock: opts.Clock, agents: opts.Agents, salt: randomHex(32),
 		root: &item{def: definition{kind: "hudson.model.Hudson"}, children: map[string]*item{}}, left: map[int64]*queueItem{},
-		denied: map[string]bool{},
+		accounts: map[string]Account{},
+	}
+	for _, a := range append([]Account{{opts.User, opts.Token, opts.Password}}, opts.Accounts...) {
+		if a.Name != "" {
+			s.accounts[a.Name] = a
+		}
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.changed = make(chan struct{})
@@ -72,7 +80,7 @@ func (s *Server) Close() {
 
 func (s *Server) newSession() {
 	s.session = randomHex(4)
-	s.sessions = map[string]string{}
+	s.sessions = map[string]session{}
 }
 
 func randomHex(n int) string {
@@ -141,7 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	phase, session := s.phase, s.session
+	phase := s.phase
 	s.mu.Unlock()
 	switch phase {
 	case phaseDown:
@@ -149,23 +157,35 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case phaseStarting:
 		page(w, http.StatusServiceUnavailable, "Starting Jenkins", "Please wait while Jenkins is getting ready to work ...")
 		return
+	case phaseRestarting:
+		page(w, http.StatusServiceUnavailable, "Restarting Jenkins", "Please wait while Jenkins is restarting ...")
+		return
+	case phaseFailed:
+		page(w, http.StatusServiceUnavailable, "Error", "Jenkins failed to start: java.lang.Error")
+		return
 	}
+	segs, ok := s.segments(r)
+	if !ok {
+		page(w, http.StatusNotFound, "Error 404 Not Found", "HTTP ERROR 404 Not Found")
+		return
+	}
+	s.identify(w)
+	user, ok := s.authenticate(w, r, segs)
+	if !ok {
+		return
+	}
+	s.route(w, r, segs, user)
+}
+
+// identify sets the headers by which an answer is known to be Jenkins'.
+func (s *Server) identify(w http.ResponseWriter) {
+	s.mu.Lock()
+	session := s.session
+	s.mu.Unlock()
 	h := w.Header()
 	h.Set("X-Jenkins", s.opts.Version)
 	h.Set("X-Jenkins-Session", session)
 	h.Set("X-Hudson", "1.395")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "deny")
-	segs, ok := s.segments(r)
-	if !ok {
-		h.Del("X-Jenkins")
-		h.Del("X-Jenkins-Session")
-		page(w, http.StatusNotFound, "Error 404 Not Found", "HTTP ERROR 404 Not Found")
-		return
-	}
-	user, ok := s.authenticate(w, r, segs)
-	if !ok {
-		return
-	}
-	s.route(w, r, segs, user)
 }

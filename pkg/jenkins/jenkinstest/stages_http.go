@@ -199,7 +199,7 @@ func (s *Server) togglePause(w http.ResponseWriter, r *http.Request, b *build, u
 		notFound(w)
 		return
 	}
-	if !post(w, r) || !s.allowed(w, user, "hudson.model.Item.Cancel") {
+	if !post(w, r) || !s.allowed(w, b.job, user, PermCancel) {
 		return
 	}
 	b.mu.Lock()
