@@ -1,6 +1,7 @@
 package jenkins
 
 import (
+	"bytes"
 	"html"
 	"io"
 )
@@ -27,56 +28,78 @@ type textWriter struct {
 const maxEntity = 16 // longer than any Jenkins writes; what goes on longer is text
 
 func (t *textWriter) write(p []byte) error {
-	for _, b := range p {
+	for len(p) > 0 {
 		switch t.state {
 		case '<':
-			if b == '>' {
+			end := bytes.IndexByte(p, '>')
+			if end < 0 {
+				return t.deliver()
+			}
+			t.state, p = 0, p[end+1:]
+		case '&':
+			t.entity = append(t.entity, p[0])
+			switch {
+			case p[0] == ';':
+				t.text(unescape(t.entity))
+				t.state = 0
+			case len(t.entity) >= maxEntity:
+				t.text(t.entity)
 				t.state = 0
 			}
-		case '&':
-			t.entity = append(t.entity, b)
-			switch {
-			case b == ';':
-				t.text([]byte(html.UnescapeString(string(t.entity)))...)
-				t.state, t.entity = 0, t.entity[:0]
-			case len(t.entity) >= maxEntity:
-				t.text(t.entity...)
-				t.state, t.entity = 0, t.entity[:0]
-			}
+			p = p[1:]
 		default:
-			switch b {
-			case '<':
-				t.state = '<'
-			case '&':
-				t.state, t.entity = '&', append(t.entity[:0], b)
-			default:
-				t.text(b)
+			end := 0
+			for end < len(p) && p[end] != '<' && p[end] != '&' {
+				end++
 			}
+			t.text(p[:end])
+			if end == len(p) {
+				return t.deliver()
+			}
+			t.state, t.entity = p[end], append(t.entity[:0], p[end])
+			p = p[end+1:]
 		}
 	}
 	return t.deliver()
 }
 
+// unescape is the text of an entity: of those that Jenkins writes most without a search.
+func unescape(entity []byte) []byte {
+	switch string(entity) {
+	case "&lt;":
+		return []byte{'<'}
+	case "&gt;":
+		return []byte{'>'}
+	case "&amp;":
+		return []byte{'&'}
+	case "&quot;":
+		return []byte{'"'}
+	}
+	return []byte(html.UnescapeString(string(entity)))
+}
+
 // text appends bytes of the log, deciding on a CR only when it is known what follows.
-func (t *textWriter) text(p ...byte) {
-	for _, b := range p {
-		if t.cr && b != '\n' {
+func (t *textWriter) text(p []byte) {
+	t.lines += int64(bytes.Count(p, []byte{'\n'}))
+	for len(p) > 0 {
+		if t.cr && p[0] != '\n' {
 			t.out = append(t.out, '\r')
 		}
-		if t.cr = b == '\r'; !t.cr {
-			t.out = append(t.out, b)
+		end := bytes.IndexByte(p, '\r')
+		if t.cr = end >= 0; !t.cr {
+			t.out = append(t.out, p...)
+			return
 		}
-		if b == '\n' {
-			t.lines++
-		}
+		t.out = append(t.out, p[:end]...)
+		p = p[end+1:]
 	}
 }
 
 // flush ends the text: what was begun and never ended is text after all.
 func (t *textWriter) flush() error {
 	if t.state == '&' {
-		t.text(t.entity...)
-		t.state, t.entity = 0, nil
+		t.text(t.entity)
+		t.state = 0
 	}
 	if t.cr {
 		t.out, t.cr = append(t.out, '\r'), false

@@ -120,6 +120,8 @@ func reviewed(spec authenticationv1.TokenReviewSpec) authenticationv1.TokenRevie
 	return authenticationv1.TokenReviewStatus{Error: "invalid bearer token"}
 }
 
+var queued = v1alpha1.PipelineExecutionStatus{Phase: v1alpha1.PhaseQueued}
+
 var running = v1alpha1.PipelineExecutionStatus{
 	Phase: v1alpha1.PhaseRunning, Engine: &v1alpha1.EngineStatus{Job: "shop/app-1", Build: 1},
 }

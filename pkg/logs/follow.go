@@ -70,10 +70,10 @@ func Follow(ctx context.Context, src Source, job string, build int64, opts Follo
 			err = errCut
 		case !read.More:
 			return out.end()
-		case opts.Once:
-			return ErrRunning
 		case read.Full && news:
 			continue
+		case opts.Once:
+			return ErrRunning
 		default:
 			failures = 0
 		}
