@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -112,8 +111,8 @@ func Compile(in CompileInput) (*Compiled, error) {
 	if err != nil {
 		return nil, invalidConfig(err)
 	}
-	if r, bad := unrepresentable(yaml); bad {
-		return nil, invalidConfig(fmt.Errorf("the agent pod: character %U cannot be passed on", r))
+	if len(yaml) > maxPodBytes {
+		return nil, invalidConfig(podTooLarge(len(out.Pod.Spec.Containers)))
 	}
 	out.Jenkinsfile = p.jenkinsfile(yaml, out.Timeout, out.AgentTimeout)
 	return out, nil

@@ -69,6 +69,20 @@ func (k containerKind) key() string {
 	return string(text)
 }
 
+// bytes is how many bytes of the agent pod the containers' variables need at least. They are counted before the pod is made: a copy for
+// each container may be gigabytes.
+func (c *containers) bytes() int {
+	n := 0
+	for _, pc := range c.list {
+		for _, env := range [][]corev1.EnvVar{pc.kind.env, pc.kind.own} {
+			for _, e := range env {
+				n += len(e.Name) + len(e.Value)
+			}
+		}
+	}
+	return n
+}
+
 // mergeResources gives each container what its busiest stage needs. In one stage the requests of its steps add up, since they run at
 // once. A limit adds up the same way, but one step without a limit leaves its container without: it must not be held to what another
 // step asked for.

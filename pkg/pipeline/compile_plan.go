@@ -55,6 +55,8 @@ type planner struct {
 	common     []corev1.EnvVar   // of every container but the clone's
 	known      map[string]string // what ${NAME} may name
 	trusted    bool
+	text       int  // bytes of scripts and variables so far, as literals
+	full       bool // text is too much, which was said: nothing more is gathered
 	errs       ConfigErrors
 	plan       plan
 	bundleKeys map[string]bool
@@ -89,8 +91,16 @@ func newPlan(in CompileInput) (*planner, error) {
 	if len(p.errs) > 0 {
 		return nil, invalidConfig(p.errs.sorted())
 	}
+	if n := p.plan.containers.bytes(); n > maxPodBytes {
+		return nil, invalidConfig(podTooLarge(len(p.plan.containers.list)))
+	}
 	p.plan.containers.mergeResources()
 	return p, nil
+}
+
+func podTooLarge(containers int) error {
+	return fmt.Errorf("the agent pod would have more than %d MiB, which no cluster stores: each of its %d containers has all variables; use fewer images or shorter variables",
+		maxPodBytes>>20, containers)
 }
 
 func invalidConfig(err error) *CompileError {
@@ -150,6 +160,9 @@ func (p *planner) variables() error {
 	fileEnv := map[string]string{}
 	for _, name := range sortedKeys(p.in.Config.Env) {
 		value, _ := substitute(p.in.Config.Env[name], p.known)
+		if !p.checkVariable(join("env", name), name, value) {
+			continue
+		}
 		v.set(name, value)
 		fileEnv[name] = value
 	}
@@ -251,9 +264,33 @@ func (p *planner) stage(index int, at string, s *Stage, all string) plannedStage
 	return out
 }
 
+// checkVariable refuses a value that no process can have, once its references are replaced.
+func (p *planner) checkVariable(path, name, value string) bool {
+	if r, bad := unrepresentable(value); bad {
+		p.failf(path, "character %U cannot be passed on", r)
+		return false
+	}
+	if len(name)+1+len(value) > maxVariable {
+		p.failf(path, "with its references replaced, the variable has more than %d bytes; no process can be started with it", maxVariable)
+		return false
+	}
+	return true
+}
+
+// count adds up what goes into the Jenkinsfile. What references stand for is known here alone: a small file can ask for gigabytes.
+func (p *planner) count(path string, n int) {
+	if p.text += n; p.text > maxScriptBytes && !p.full {
+		p.full = true
+		p.failf(path, "here the script becomes too large for Jenkins: scripts and variables have more than %d MiB as literals", maxScriptBytes>>20)
+	}
+}
+
 // runScript gives a step its container: one for each distinct image, but steps that see other secrets, other variables with a dollar
 // or other cached directories have one of their own kind.
 func (p *planner) runScript(ps *plannedStep, stage int, at string, s *Stage, step *Step) {
+	if p.count(at, groovyLength(step.RunScriptConfig.ShellScript)); p.full {
+		return
+	}
 	image, unknown := substitute(step.RunScriptConfig.Image, p.known)
 	if len(unknown) > 0 {
 		p.failf(at+".runScriptConfig.image", "%s is not known in this run", strings.Join(unknown, ", "))
@@ -267,9 +304,10 @@ func (p *planner) runScript(ps *plannedStep, stage int, at string, s *Stage, ste
 	own := &variables{}
 	for _, name := range sortedKeys(step.Env) {
 		value, _ := substitute(step.Env[name], p.known)
-		if r, bad := unrepresentable(value); bad {
-			p.failf(join(at+".env", name), "character %U cannot be passed on", r)
+		if !p.checkVariable(join(at+".env", name), name, value) {
+			continue
 		}
+		p.count(at, groovyLength(value))
 		if strings.Contains(value, "$") {
 			own.set(name, value)
 			continue

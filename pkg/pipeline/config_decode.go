@@ -189,7 +189,9 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 
 func (d *decoder) listValue(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.ScalarNode && v.Type() == stringListType {
-		v.Set(reflect.ValueOf(StringList{n.Value}))
+		one := n.Value // kept when it is refused: it must not be called empty too
+		d.stringValue(n, reflect.ValueOf(&one).Elem(), path)
+		v.Set(reflect.ValueOf(StringList{one}))
 		return
 	}
 	if n.Kind != yaml.SequenceNode {

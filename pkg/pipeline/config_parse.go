@@ -78,9 +78,11 @@ func checkText(text string) ConfigErrors {
 	return nil
 }
 
-// isYAMLText says whether YAML allows a character unescaped (YAML 1.2, c-printable).
+// isYAMLText says whether a character may stand unescaped: what YAML 1.2 calls printable, but not U+0085, U+2028 and U+2029. These are
+// line ends to our YAML reader, as in YAML 1.1, and no line ends to people, editors and YAML 1.2: a script would be changed, and a
+// comment could hide a key.
 func isYAMLText(r rune) bool {
-	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= '~' || r == 0x85 || r >= 0xA0 && r <= 0xD7FF ||
+	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= '~' || r >= 0xA0 && r <= 0xD7FF && r != 0x2028 && r != 0x2029 ||
 		r >= 0xE000 && r <= 0xFFFD && r != 0xFEFF || r >= 0x10000
 }
 
@@ -112,6 +114,10 @@ func isEmptyDocument(doc *yaml.Node) bool {
 	return len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].ShortTag() == "!!null"
 }
 
+// noCharacter is an escape of half a character, or of one beyond the last.
+var noCharacter = regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*(\\u[dD][89a-fA-F][0-9a-fA-F]{2}|` +
+	`\\U(?:0000[dD][89a-fA-F][0-9a-fA-F]{2}|00(?:1[1-9a-fA-F]|[2-9a-fA-F][0-9a-fA-F])[0-9a-fA-F]{4}|(?:0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F])[0-9a-fA-F]{6}))`)
+
 var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // syntaxError gives YAML's error a place. The reader names a line only, and none for the first: the column is where the line's text
@@ -129,6 +135,12 @@ func syntaxError(text string, err error) ConfigError {
 	line := lines[e.Line-1]
 	if rest := strings.TrimLeft(line, " "); rest != "" {
 		e.Column = len(line) - len(rest) + 1
+	}
+	if strings.Contains(e.Message, "invalid Unicode character escape code") {
+		if at := noCharacter.FindStringSubmatchIndex(line); at != nil {
+			e.Column = utf8.RuneCountInString(line[:at[2]]) + 1
+			e.Message = "not YAML: " + line[at[2]:at[3]] + " is no character; one outside the basic plane is written as itself or as \\U and eight digits"
+		}
 	}
 	if strings.Contains(e.Message, "tab character") || strings.Contains(e.Message, "that cannot start any token") {
 		// the reader names the line before the tab

@@ -142,6 +142,15 @@ func mergeBomb() string {
 	return b.String() + "env: *x11\nstages: [{name: a, steps: [{runScriptConfig: {image: i, shellScript: s}}]}]\n"
 }
 
+// numbered repeats a text with numbers from 1.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i+1)
+	}
+	return b.String()
+}
+
 func TestParseConfigErrors(t *testing.T) {
 	const tail = "\nstages: [{name: a, steps: [{runScriptConfig: {image: i, shellScript: s}}]}]\n"
 	step := func(text string) string { return "stages:\n- name: a\n  steps:\n  - " + text + "\n" }
@@ -311,6 +320,53 @@ func TestParseConfigErrors(t *testing.T) {
 				`line 4, column 78: stages[0].steps[0].env.A: character U+FFFF cannot reach a shell, a variable or a name`,
 				`line 4, column 88: stages[0].steps[0].env: character U+0000 cannot be in a name`,
 			},
+		},
+		"half a character, as JSON writes one": {
+			step(`{runScriptConfig: {image: i, shellScript: "é\\ud83d \U0001F600\ud83d\ude00"}}`),
+			[]string{`line 4, column 67: not YAML: \ud83d is no character; one outside the basic plane is written as itself or as \U and eight digits`},
+		},
+		"an escape beyond the last character": {
+			step(`{runScriptConfig: {image: i, shellScript: "\U00110000"}}`),
+			[]string{`line 4, column 48: not YAML: \U00110000 is no character; one outside the basic plane is written as itself or as \U and eight digits`},
+		},
+		"half a character in bytes": {"a: \"é\xed\xa0\x80\"", []string{"line 1, column 6: byte 0xED is not UTF-8"}},
+		"a line separator": {
+			"# comment\u2028timeout: 5" + tail, []string{"line 1, column 10: character U+2028 is not allowed; inside a quoted string it can be written as an escape"},
+		},
+		"a paragraph separator": {step("a\u2029b"), []string{"line 4, column 6: character U+2029 is not allowed; inside a quoted string it can be written as an escape"}},
+		"a next line":           {step("a\u0085b"), []string{"line 4, column 6: character U+0085 is not allowed; inside a quoted string it can be written as an escape"}},
+		"a byte order mark inside": {
+			step("a\ufeffb"), []string{"line 4, column 6: character U+FEFF is not allowed; inside a quoted string it can be written as an escape"},
+		},
+		"characters that no XML has": {
+			step(`{runScriptConfig: {image: i, shellScript: "\uFFFE"}, when: {branch: {include: "\uFFFF"}}}`),
+			[]string{
+				`line 4, column 47: stages[0].steps[0].runScriptConfig.shellScript: character U+FFFE cannot reach a shell, a variable or a name`,
+				`line 4, column 83: stages[0].steps[0].when.branch.include: character U+FFFF cannot reach a shell, a variable or a name`,
+			},
+		},
+		"a stage of more steps than Jenkins can run beside each other": {
+			"stages:\n- name: a\n  steps:\n" + strings.Repeat("  - {runScriptConfig: {image: i, shellScript: s}}\n", 101),
+			[]string{`line 104, column 5: stages[0].steps[100]: at most 100 steps are allowed in a stage, got 101`},
+		},
+		"more variables than Jenkins can set at once": {
+			step("{runScriptConfig: {image: i, shellScript: s}, env: {" + numbered("V%d: x, ", 201) + "}}"),
+			[]string{`line 4, column 51: stages[0].steps[0].env: at most 200 variables are allowed, got 201`},
+		},
+		"a variable that no process can have": {
+			"env: {A: " + strings.Repeat("x", 128<<10) + "}" + tail, []string{`line 1, column 7: env.A: the variable has 131072 bytes; no process can be started with one of more than 131071`},
+		},
+		"more than a Java class can hold": {
+			"stages:\n" + numbered("- name: s%d\n  steps: &s\n"+strings.Repeat("  - {timeout: 5, retry: 1, env: {A: b}, runScriptConfig: {image: i, shellScript: s}}\n", 50), 20),
+			[]string{`line 767, column 5: stages[14].steps[35]: here the script becomes too large for Jenkins: stages, steps, their timeouts, retries and variables are more than one Java class can hold; split the pipeline`},
+		},
+		"scripts that are too long when aliases are expanded": {
+			"stages:\n- name: a\n  steps:\n  - {runScriptConfig: &r {image: i, shellScript: \"" + strings.Repeat("é", 100_000) + "\"}}\n" + strings.Repeat("  - {runScriptConfig: *r}\n", 19),
+			[]string{`line 17, column 5: stages[0].steps[13]: here the script becomes too large for Jenkins: with its aliases expanded, scripts and variables have more than 8 MiB as literals`},
+		},
+		"an agent pod that is too large": {
+			"env: {A: " + strings.Repeat("x", 10_000) + "}\nstages:\n- name: a\n  steps:\n" + numbered("  - {runScriptConfig: {image: i%d, shellScript: s}}\n", 100),
+			[]string{`line 2, column 1: stages: 100 different images need an agent pod of more than 1 MiB, since each container has all variables; no cluster stores it`},
 		},
 		"a file that is too long":                    {strings.Repeat("#", MaxConfigBytes+1), []string{"line 1, column 1: the file has 262145 bytes; at most 262144 are allowed"}},
 		"a tag of its own":                           {"env: {A: !x b}\ncache: !!binary YQ==" + tail, []string{"line 1, column 10: env.A: tag !x is not supported", "line 2, column 8: cache: tag !!binary is not supported"}},

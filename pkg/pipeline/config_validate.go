@@ -15,7 +15,7 @@ import (
 // CloneStage is the name of the stage that checks the source out.
 const CloneStage = "Clone"
 
-// Bounds of a file. A Jenkins script is one Java class, whose constants are limited.
+// Bounds of a file; those that Jenkins sets are in config_validate_size.go.
 const (
 	maxStages        = 200
 	maxSteps         = 1000 // of all stages
@@ -93,6 +93,7 @@ func (v *validator) run() {
 			return
 		}
 	}
+	v.size()
 }
 
 // has says whether a field is in the file and was read without a mistake: a value that could not be read is not called empty too.
@@ -137,7 +138,14 @@ func (v *validator) parameters() {
 }
 
 func (v *validator) env(at string, env map[string]string) {
+	if len(env) > maxVariables {
+		v.failf(at, "at most %d variables are allowed, got %d", maxVariables, len(env))
+		return
+	}
 	for _, name := range sortedKeys(env) {
+		if value := env[name]; len(name)+1+len(value) > maxVariable && !strings.Contains(value, "${") {
+			v.failf(join(at, name), "the variable has %d bytes; no process can be started with one of more than %d", len(value), maxVariable)
+		}
 		if !envName.MatchString(name) {
 			v.failf(join(at, name), "want a variable name of letters, digits and _, got %q", name)
 		}
@@ -233,6 +241,10 @@ func (v *validator) stage(at string, i int, s *Stage) {
 	}
 	if isClone {
 		v.cloneStage(at, s)
+	}
+	if len(s.Steps) > maxStageSteps {
+		v.failf(elem(at+".steps", maxStageSteps), "at most %d steps are allowed in a stage, got %d", maxStageSteps, len(s.Steps))
+		return
 	}
 	names := map[string]bool{}
 	for j := range s.Steps {

@@ -61,14 +61,16 @@ func groovyEscape(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// unrepresentable says whether a text has a character that cannot reach a shell: NUL ends a C string, and the lexer of Groovy 2.4,
-// which Jenkins uses, takes U+FFFF for the end of the file, escaped or not.
+// unrepresentable says whether a text has a character that cannot reach a shell. NUL ends a C string. U+FFFE and U+FFFF are in no XML,
+// and Jenkins stores the arguments of every step as XML 1.1; the lexer of its Groovy also takes U+FFFF for the end of the file, escaped
+// or not. Other control characters are in XML 1.1, and in the XML 1.0 of our own config.xml they never occur, since all of a Jenkinsfile
+// is ASCII.
 func unrepresentable(s string) (rune, bool) {
 	if !utf8.ValidString(s) {
 		return utf8.RuneError, true
 	}
 	for _, r := range s {
-		if r == 0 || r == 0xFFFF {
+		if r == 0 || r == 0xFFFE || r == 0xFFFF {
 			return r, true
 		}
 	}

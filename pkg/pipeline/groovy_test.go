@@ -32,7 +32,7 @@ func hardTexts() map[string]string {
 		"line separators":         "a\u0085b\u2028c\u2029d\ufeffe",
 		"surrogates":              "😀 \U0010ffff \U00010000 👩‍👩‍👧",
 		"backslash before accent": `\é \\é \😀 \\\日`,
-		"non characters":          "\ufdd0\ufffe\ufffd",
+		"non characters":          "\ufdd0\ufffd\U0001fffe\U0010ffff",
 		"statements":              "') } } node { sh('rm -rf /') } //",
 		"shebang":                 "#!/usr/bin/env python3\nprint('hi')\n",
 		"here document":           "cat <<'EOF'\n$x \\u0041 '''\nEOF\n",

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strconv"
 
@@ -28,6 +29,9 @@ func podYAML(pod *corev1.Pod) (string, error) {
 		return "", err
 	}
 	delete(tree, "status")
+	if r, bad := unrepresentableIn(tree); bad {
+		return "", fmt.Errorf("the agent pod: character %U cannot be passed on", r)
+	}
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
@@ -35,6 +39,30 @@ func podYAML(pod *corev1.Pod) (string, error) {
 		return "", err
 	}
 	return out.String(), enc.Close()
+}
+
+// unrepresentableIn looks at the texts themselves: in YAML such a character would hide in an escape.
+func unrepresentableIn(v any) (rune, bool) {
+	switch v := v.(type) {
+	case string:
+		return unrepresentable(v)
+	case []any:
+		for _, item := range v {
+			if r, bad := unrepresentableIn(item); bad {
+				return r, true
+			}
+		}
+	case map[string]any:
+		for _, key := range sortedKeys(v) {
+			if r, bad := unrepresentable(key); bad {
+				return r, true
+			}
+			if r, bad := unrepresentableIn(v[key]); bad {
+				return r, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // yamlNode drops what is empty, as resources: {} and creationTimestamp: null.
