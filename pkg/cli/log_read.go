@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -65,10 +69,11 @@ type runLog struct {
 
 	token   string
 	written atomic.Int64
+	sum     hash.Hash // of what was written
 }
 
 func (a *app) newLog(p *project, run *v1alpha1.PipelineExecution, flags logFlags) (*runLog, error) {
-	l := &runLog{p: p, run: run, pause: a.pause}
+	l := &runLog{p: p, run: run, pause: a.pause, sum: sha256.New()}
 	path := "/logs/" + run.Namespace + "/" + run.Name
 	if direct := or(flags.url, a.getenv(hookdURLVariable)); direct != "" {
 		u, err := url.Parse(direct)
@@ -103,8 +108,7 @@ func (e *logRefusal) Error() string { return e.message }
 var errLogBroken = errors.New("the log broke off")
 
 // copy writes the log to w; with follow until the run has ended. A connection that
-// breaks is made again, and what w has already is skipped: the log is the same bytes
-// each time.
+// breaks is made again and goes on behind what w has; hookd compares what is before it.
 func (l *runLog) copy(ctx context.Context, w io.Writer, follow bool) error {
 	for failures := 0; ; failures++ {
 		before := l.written.Load()
@@ -147,6 +151,8 @@ func (l *runLog) explain(err error) error {
 		switch refusal.status {
 		case http.StatusConflict:
 			return hinted(err, "kubectl pipeline logs "+l.run.Name+" -f waits for it")
+		case http.StatusPreconditionFailed:
+			return hinted(err, "kubectl pipeline logs "+l.run.Name+" prints what there is now")
 		case http.StatusNotFound, http.StatusServiceUnavailable:
 			if strings.Contains(refusal.message, "hookd") {
 				return hinted(err, "is hookd installed and running? kubectl pipeline version tells; --hookd-namespace if it is elsewhere")
@@ -165,10 +171,16 @@ func (l *runLog) stream(ctx context.Context, w io.Writer, follow bool) error {
 		}
 		l.token = token
 	}
-	u := *l.url
+	query := url.Values{}
 	if follow {
-		u.RawQuery = "follow=true"
+		query.Set("follow", "true")
 	}
+	if n := l.written.Load(); n > 0 {
+		query.Set("offset", strconv.FormatInt(n, 10))
+		query.Set("sum", hex.EncodeToString(l.sum.Sum(nil)))
+	}
+	u := *l.url
+	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
@@ -182,10 +194,7 @@ func (l *runLog) stream(ctx context.Context, w io.Writer, follow bool) error {
 	if resp.StatusCode != http.StatusOK {
 		return refusalOf(resp)
 	}
-	if _, err := io.CopyN(io.Discard, resp.Body, l.written.Load()); err != nil {
-		return fmt.Errorf("%w: %w", errLogBroken, err)
-	}
-	out := &countingWriter{w: w, n: &l.written}
+	out := &countingWriter{w: w, n: &l.written, sum: l.sum}
 	if _, err := io.Copy(out, resp.Body); err != nil {
 		if out.err != nil {
 			return out.err // ours, not the connection's
@@ -205,12 +214,14 @@ func (l *runLog) stream(ctx context.Context, w io.Writer, follow bool) error {
 type countingWriter struct {
 	w   io.Writer
 	n   *atomic.Int64
+	sum hash.Hash
 	err error
 }
 
 func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.n.Add(int64(n))
+	c.sum.Write(b[:n])
 	c.err = err
 	return n, err
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,6 +36,15 @@ func serveLog(rw http.ResponseWriter, text, complete, why string) {
 	if why != "" {
 		rw.Header().Set(logErrorHeader, why)
 	}
+}
+
+// unread is what hookd sends to a reader who has the beginning of a log.
+func unread(r *http.Request, log string) string {
+	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(log[:offset]))); offset > 0 && r.URL.Query().Get("sum") != sum {
+		return "the reader has something else: " + r.URL.RawQuery
+	}
+	return log[offset:]
 }
 
 // TestLogNames: hookd and the plugin are two programs that must agree.
@@ -67,21 +78,43 @@ func TestLogs(t *testing.T) {
 		},
 		"goes on where the connection broke": {
 			args: "logs app#11",
-			serve: func(n int, rw http.ResponseWriter, _ *http.Request) {
+			serve: func(n int, rw http.ResponseWriter, r *http.Request) {
 				switch n {
 				case 1:
 					_, _ = io.WriteString(rw, text[:10])
 					rw.(http.Flusher).Flush()
 					panic(http.ErrAbortHandler)
 				case 2:
-					serveLog(rw, text[:15], "", "") // ended on the way, though HTTP calls it complete
+					serveLog(rw, unread(r, text[:15]), "", "") // ended on the way, though HTTP calls it complete
 				case 3:
-					serveLog(rw, text[:20], "false", "Jenkins does not answer")
+					serveLog(rw, unread(r, text[:20]), "false", "Jenkins does not answer")
 				default:
-					serveLog(rw, text, "true", "")
+					serveLog(rw, unread(r, text), "true", "")
 				}
 			},
 			out: text,
+		},
+		"says that what it printed is no longer the log": {
+			args: "logs app#11 -f",
+			serve: func(n int, rw http.ResponseWriter, _ *http.Request) {
+				if n == 1 {
+					serveLog(rw, text[:10], "", "")
+					return
+				}
+				reply(rw, 412, `{"error":"the log is no longer what was read of it before"}`)
+			},
+			code: exitFailed, out: text[:10], err: "the log is no longer what was read of it before (412 Precondition Failed)\nhint: kubectl pipeline logs app-bbbbbb prints what there is now",
+		},
+		"says that Jenkins has deleted the rest of it": {
+			args: "logs app#11 -f",
+			serve: func(n int, rw http.ResponseWriter, _ *http.Request) {
+				if n == 1 {
+					serveLog(rw, text[:10], "false", "the log ends here, incomplete, after 10 bytes: no such build")
+					return
+				}
+				reply(rw, 404, `{"error":"the log ends here, incomplete, after 10 bytes: no such build"}`)
+			},
+			code: exitFailed, out: text[:10], err: "the log ends here, incomplete, after 10 bytes",
 		},
 		"asks for a new token when the first has expired": {
 			args: "logs app#11",
