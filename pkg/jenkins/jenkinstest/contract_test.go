@@ -72,7 +72,7 @@ func TestCreatingAndChangingJobs(t *testing.T) {
 		"unsafe name":               {f.create(t, "/job/f", "a/b", config), 400, "?/? is an unsafe character"},
 		"trailing dot":              {f.create(t, "/job/f", "a.", config), 400, "A name cannot end with ?.?"},
 		"no name":                   {f.create(t, "/job/f", "", config), 400, "No name is specified"},
-		"no content type":           {f.do(t, "POST", "/job/f/createItem?name=x", config), 400, "No mode given"},
+		"no content type":           {f.do(t, "POST", "/job/f/createItem?name=x", config), 400, "No Content-Type header set"},
 		"unknown root":              {f.create(t, "/job/f", "x", "<nonsense/>"), 500, ""},
 		"malformed":                 {f.create(t, "/job/f", "x", "<flow-definition>"), 500, ""},
 		"folder is not there":       {f.create(t, "/job/g", "x", config), 404, ""},
@@ -117,7 +117,7 @@ func TestTriggering(t *testing.T) {
 
 	for what, r := range map[string][2]any{
 		"refused by a decision handler":     {f.post(t, "/job/f/job/refused/buildWithParameters"), 302},
-		"parameters for a job without them": {f.post(t, "/job/f/job/plain/buildWithParameters"), 400},
+		"parameters for a job without them": {f.post(t, "/job/f/job/plain/buildWithParameters"), 500},
 		"a disabled job":                    {f.post(t, "/job/f/job/off/build"), 409},
 		"GET":                               {f.get(t, start), 405},
 		"a job that is not there":           {f.post(t, "/job/f/job/none/build"), 404},

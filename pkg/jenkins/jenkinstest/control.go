@@ -12,17 +12,18 @@ import (
 
 // Snapshot is everything that tests may want to know of a double at one moment.
 type Snapshot struct {
-	Session string
-	Jobs    []string // full names, sorted
-	Folders []string
-	Queue   []QueueInfo
-	Builds  []BuildInfo
+	Session     string
+	Jobs        []string // full names, sorted
+	Folders     []string
+	Credentials []string // as Server.Credentials lists them
+	Queue       []QueueInfo
+	Builds      []BuildInfo
 }
 
 // Snapshot gives all of it. Without logs, BuildInfo.Log is empty.
 func (s *Server) Snapshot(logs bool) Snapshot {
 	snap := Snapshot{
-		Session: s.Session(), Jobs: s.Jobs(), Folders: s.Folders(), Queue: s.Queue(), Builds: s.Builds(),
+		Session: s.Session(), Jobs: s.Jobs(), Folders: s.Folders(), Credentials: s.Credentials(), Queue: s.Queue(), Builds: s.Builds(),
 	}
 	if !logs {
 		for i := range snap.Builds {

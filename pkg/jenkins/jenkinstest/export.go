@@ -84,17 +84,23 @@ func (s *Server) itemObject(it *item, user string) *object {
 	o.add("property", func() any {
 		p := &object{class: "hudson.model.ParametersDefinitionProperty"}
 		p.ref("parameterDefinitions", func() any {
-			return list{len(it.def.params), func(i int) *object {
-				d := &object{class: "hudson.model.StringParameterDefinition"}
-				d.ref("name", func() any { return it.def.params[i].name })
-				d.ref("type", func() any { return "StringParameterDefinition" })
-				d.ref("defaultParameterValue", func() any { return paramObject(it.def.params[i]) })
-				return d
-			}}
+			return list{len(it.def.params), func(i int) *object { return paramDefObject(it.def.params[i]) }}
 		})
 		return list{min(len(it.def.params), 1), func(int) *object { return p }}
 	})
 	return o
+}
+
+func paramDefObject(def paramDef) *object {
+	d := &object{class: "hudson.model." + def.kind + "ParameterDefinition"}
+	d.ref("name", func() any { return def.name })
+	d.ref("type", func() any { return def.kind + "ParameterDefinition" })
+	d.ref("description", func() any { return def.description })
+	d.ref("defaultParameterValue", func() any { return paramObject(def.fallback()) })
+	if def.kind == "Choice" {
+		d.ref("choices", func() any { return def.choices })
+	}
+	return d
 }
 
 func color(it *item) string {
@@ -118,9 +124,19 @@ func color(it *item) string {
 }
 
 func paramObject(p param) *object {
-	o := &object{class: "hudson.model.StringParameterValue"}
+	kind := p.kind
+	if kind == "Choice" {
+		kind = "String"
+	}
+	o := &object{class: "hudson.model." + kind + "ParameterValue"}
 	o.ref("name", func() any { return p.name })
-	o.ref("value", func() any { return p.value })
+	switch kind {
+	case "Password": // never shown
+	case "Boolean":
+		o.ref("value", func() any { return p.value == "true" })
+	default:
+		o.ref("value", func() any { return p.value })
+	}
 	return o
 }
 

@@ -1,12 +1,9 @@
 package jenkinstest
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,6 +21,9 @@ type item struct {
 	builds   []*build
 	leaving  int // items that left the queue and have no build yet
 	deleting bool
+	gone     bool // deleted: nothing of it starts any more
+
+	credentials []*credential // folders, and the root
 }
 
 // definition is what the double understands of a config.xml.
@@ -31,13 +31,12 @@ type definition struct {
 	kind        string // class of the item
 	description string
 	script      string
-	params      []param // declared, with default values
-	exclusive   bool    // no concurrent builds
+	params      []paramDef
+	exclusive   bool // no concurrent builds
 	disabled    bool
-	hasScript   bool
+	hint        string // durability
+	noResume    bool   // disableResume()
 }
-
-type param struct{ name, value string }
 
 const (
 	classJob       = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
@@ -63,6 +62,7 @@ func (it *item) removeChild(c *item) {
 	if it.children[key] != c {
 		return
 	}
+	c.walk(func(below *item) { below.gone = true })
 	delete(it.children, key)
 	for i, k := range it.order {
 		if k == key {
@@ -110,17 +110,17 @@ func (it *item) walk(visit func(*item)) {
 
 // checkName is Jenkins' rule for names of items.
 func checkName(name string) error {
-	switch {
-	case name == "":
+	switch trimmed := strings.TrimSpace(name); {
+	case trimmed == "":
 		return errors.New("No name is specified")
-	case name == "." || name == "..":
+	case trimmed == "." || trimmed == "..":
 		return fmt.Errorf("‘%s’ is not an allowed name", name)
 	case strings.HasSuffix(name, "."):
 		return errors.New("A name cannot end with ‘.’")
 	}
 	for _, r := range name {
 		if r < 0x20 || r == 0x7f {
-			return errors.New("No control characters are allowed")
+			return fmt.Errorf("No control characters are allowed in ‘%s’", strings.Map(printable, name))
 		}
 		if strings.ContainsRune(`?*/\%!@#$^&|<>[]:;`, r) {
 			return fmt.Errorf("‘%c’ is an unsafe character", r)
@@ -129,77 +129,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// parseConfig reads a config.xml. Unknown elements are dropped silently; an unknown root is an error, as in Jenkins.
-func parseConfig(text string) (definition, error) {
-	text = declaration.ReplaceAllString(text, "")
-	dec := xml.NewDecoder(strings.NewReader(text))
-	var def definition
-	var path []string
-	var p *param
-	for {
-		tok, err := dec.Token()
-		if errors.Is(err, io.EOF) && len(path) == 0 && def.kind != "" {
-			return def, nil
-		}
-		if err != nil {
-			return def, fmt.Errorf("parse config.xml: %w", err)
-		}
-		switch tok := tok.(type) {
-		case xml.StartElement:
-			path = append(path, tok.Name.Local)
-			if len(path) == 1 {
-				if def.kind = rootClasses[tok.Name.Local]; def.kind == "" {
-					return def, fmt.Errorf("com.thoughtworks.xstream.mapper.CannotResolveClassException: %s", tok.Name.Local)
-				}
-			}
-			def.open(strings.Join(path, "/"), &p)
-		case xml.EndElement:
-			if p != nil && strings.HasSuffix(tok.Name.Local, "ParameterDefinition") {
-				def.params, p = append(def.params, *p), nil
-			}
-			path = path[:len(path)-1]
-		case xml.CharData:
-			if len(path) > 0 {
-				def.text(strings.Join(path[1:], "/"), string(tok), p)
-			}
-		}
+func printable(r rune) rune {
+	if r < 0x20 || r == 0x7f {
+		return '?'
 	}
-}
-
-var declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\?>`)
-
-func (d *definition) open(path string, p **param) {
-	switch {
-	case strings.HasSuffix(path, "DisableConcurrentBuildsJobProperty"):
-		d.exclusive = true
-	case strings.HasSuffix(path, "/script"):
-		d.hasScript = true
-	case strings.HasSuffix(path, "ParameterDefinition") && strings.Contains(path, "parameterDefinitions/"):
-		*p = &param{}
-	}
-}
-
-func (d *definition) text(path string, text string, p *param) {
-	switch {
-	case path == "description":
-		d.description += text
-	case path == "definition/script":
-		d.script += text
-	case path == "disabled":
-		d.disabled = strings.TrimSpace(text) == "true"
-	case p != nil && strings.HasSuffix(path, "ParameterDefinition/name"):
-		p.name += text
-	case p != nil && strings.HasSuffix(path, "ParameterDefinition/defaultValue"):
-		p.value += text
-	}
-}
-
-var rootElement = regexp.MustCompile(`<(flow-definition|project|com\.cloudbees\.hudson\.plugins\.folder\.Folder)\b[^>]*?(/?)>`)
-
-// savedConfig is a config as Jenkins gives it back: XML 1.1, plugin versions added, quoting its own. Whoever compares texts fails.
-func savedConfig(text string) string {
-	text = declaration.ReplaceAllString(text, "")
-	text = rootElement.ReplaceAllString(text, `<$1 plugin="double@1.0"$2>`)
-	text = strings.NewReplacer("&#xA;", "\n", "&#x9;", "\t", "&#39;", "&apos;", "&#34;", "&quot;").Replace(text)
-	return `<?xml version="1.1" encoding="UTF-8"?>` + "\n" + strings.TrimLeft(text, "\r\n")
+	return r
 }

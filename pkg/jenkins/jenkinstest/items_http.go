@@ -5,30 +5,46 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
 const maxBody = 64 << 20
 
-// createItem answers POST createItem?name=N with a config.xml as its body.
+// createItem answers POST createItem?name=N with a config.xml as its body, and the form for new items, which may copy one.
 func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item, user string) {
 	if !post(w, r) || !s.allowed(w, parent, user, PermCreate) {
 		return
 	}
-	ctype := r.Header.Get("Content-Type")
-	if !strings.HasPrefix(ctype, "application/xml") && !strings.HasPrefix(ctype, "text/xml") {
-		xError(w, "No mode given")
+	ctype, query := r.Header.Get("Content-Type"), r.URL.Query()
+	isXML := strings.HasPrefix(ctype, "application/xml") || strings.HasPrefix(ctype, "text/xml")
+	form := func(key string) string {
+		if query.Has(key) || isXML {
+			return query.Get(key)
+		}
+		return r.PostFormValue(key)
+	}
+	mode, name := form("mode"), form("name")
+	switch {
+	case ctype == "" && mode != "copy":
+		xError(w, "No Content-Type header set")
+		return
+	case name == "" && !query.Has("name"):
+		xError(w, "Query parameter 'name' is required")
 		return
 	}
-	name := r.URL.Query().Get("name")
 	if err := checkName(name); err != nil {
 		xError(w, err.Error())
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		oops(w, err.Error())
-		return
+	name = strings.TrimSpace(name)
+	var body []byte
+	if isXML {
+		var err error
+		if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+			oops(w, err.Error())
+			return
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,16 +52,69 @@ func (s *Server) createItem(w http.ResponseWriter, r *http.Request, parent *item
 		xError(w, "A job already exists with the name ‘"+name+"’")
 		return
 	}
-	def, err := parseConfig(string(body)) // the declaration's charset counts here, and the double reads UTF-8 only
+	config := ""
+	switch from := form("from"); {
+	case mode == "copy":
+		src := parent.child(from)
+		if src == nil || !s.sees(src, user) {
+			xError(w, "No such job: "+from)
+			return
+		}
+		config = src.config
+	case isXML: // the declaration's charset counts here
+		config = decodeDeclared(string(body))
+	case mode == "":
+		xError(w, "No mode given")
+		return
+	default:
+		if config = emptyConfigs[mode]; config == "" {
+			xError(w, "No item type ‘"+mode+"’ is known")
+			return
+		}
+	}
+	def, err := parseConfig(config)
+	if err == nil && len(name) > maxFileName {
+		err = fmt.Errorf("java.nio.file.FileSystemException: %s: File name too long", name)
+	}
 	if err != nil {
 		oops(w, err.Error())
 		return
 	}
-	it := &item{name: name, config: string(body), def: def, next: 1}
+	it := &item{name: name, config: config, def: def, next: 1}
 	if def.kind == classFolder {
 		it.children = map[string]*item{}
 	}
 	parent.addChild(it)
+	if !isXML || mode == "copy" {
+		redirect(w, s.absolute(r, it.path()+"configure"))
+	}
+}
+
+const maxFileName = 255 // bytes: an item is a directory
+
+// emptyConfigs are what the form for new items makes, by its mode.
+var emptyConfigs = map[string]string{
+	classJob:       "<flow-definition/>",
+	classFreestyle: "<project/>",
+	classFolder:    "<com.cloudbees.hudson.plugins.folder.Folder/>",
+}
+
+var latin1 = regexp.MustCompile(`^\s*<\?xml[^>]*encoding\s*=\s*['"](?i:iso-8859-1|us-ascii)['"]`)
+
+// decodeDeclared reads a document by the charset that it declares.
+func decodeDeclared(text string) string {
+	if latin1.MatchString(text) {
+		return fromLatin1([]byte(text))
+	}
+	return text
+}
+
+func fromLatin1(text []byte) string {
+	runes := make([]rune, len(text))
+	for i, c := range text {
+		runes[i] = rune(c)
+	}
+	return string(runes)
 }
 
 // serveConfig answers GET and POST config.xml.
@@ -57,6 +126,9 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, it *item, u
 		}
 		s.mu.Lock()
 		text := savedConfig(it.config)
+		if !s.has(it, user, PermConfigure) {
+			text = encrypted.ReplaceAllLiteralString(text, "********")
+		}
 		s.mu.Unlock()
 		w.Header().Set("Content-Type", "application/xml")
 		_, _ = io.WriteString(w, text)
@@ -95,11 +167,7 @@ func readText(w http.ResponseWriter, r *http.Request) (string, error) {
 	if strings.EqualFold(args["charset"], "utf-8") {
 		return string(body), nil
 	}
-	runes := make([]rune, len(body))
-	for i, c := range body {
-		runes[i] = rune(c)
-	}
-	return string(runes), nil
+	return fromLatin1(body), nil
 }
 
 // deleteItem interrupts what runs, waits a while for it to end, and removes the item with everything in it. It answers when it fails.
@@ -173,51 +241,4 @@ func (s *Server) dropBuild(b *build) {
 			return
 		}
 	}
-}
-
-// trigger answers build and buildWithParameters.
-func (s *Server) trigger(w http.ResponseWriter, r *http.Request, it *item, user string, parameterised bool) {
-	if r.Method != http.MethodPost {
-		methodNotAllowed(w)
-		return
-	}
-	if !s.allowed(w, it, user, PermBuild) {
-		return
-	}
-	delay, ok := parseDelay(r.FormValue("delay"))
-	if !ok {
-		xError(w, "Invalid delay")
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case it.def.disabled:
-		page(w, http.StatusConflict, "Error", it.name+" is not buildable")
-		return
-	case parameterised && len(it.def.params) == 0:
-		status := http.StatusBadRequest
-		if s.opts.oldLog() {
-			status = http.StatusInternalServerError
-		}
-		page(w, status, "Error", it.name+" is not parameterized")
-		return
-	case s.opts.RefuseRun != nil && s.opts.RefuseRun(it.fullName()):
-		redirect(w, ".")
-		return
-	}
-	var params []param
-	for _, p := range it.def.params {
-		if parameterised && r.Form.Has(p.name) {
-			p.value = r.Form.Get(p.name)
-		}
-		params = append(params, p) // what is not declared is ignored
-	}
-	q, coalesced := s.enqueue(it, params, delay, user)
-	w.Header().Set("Location", s.absolute(r, fmt.Sprintf("queue/item/%d/", q.id)))
-	if coalesced && parameterised {
-		w.WriteHeader(http.StatusSeeOther)
-		return
-	}
-	w.WriteHeader(http.StatusCreated)
 }

@@ -61,11 +61,14 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// oldLog tells whether progressiveText counts only what it sends.
-func (o *Options) oldLog() bool {
+// since tells whether this Jenkins is at least 2.minor. Long-term versions 2.minor.patch count as the weekly one they come from.
+func (o *Options) since(minor int) bool {
 	major, rest, _ := strings.Cut(o.Version, ".")
-	minor, _, _ := strings.Cut(rest, ".")
+	text, _, _ := strings.Cut(rest, ".")
 	a, _ := strconv.Atoi(major)
-	b, _ := strconv.Atoi(minor)
-	return a < 2 || a == 2 && b < 509
+	b, _ := strconv.Atoi(text)
+	return a > 2 || a == 2 && b >= minor
 }
+
+// oldLog tells whether progressiveText counts only what it sends.
+func (o *Options) oldLog() bool { return !o.since(509) }

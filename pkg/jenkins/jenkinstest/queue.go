@@ -105,7 +105,7 @@ func (s *Server) leave(it *queueItem) {
 	job.leaving++
 	begin := func() {
 		job.leaving--
-		if !it.cancelled && job.parent != nil {
+		if !it.cancelled && !job.gone {
 			it.build = s.newBuild(job, it)
 		}
 	}

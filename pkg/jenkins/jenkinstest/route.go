@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // segments splits the path below the context path. Empty ones do not count: Jenkins does not mind slashes.
@@ -111,6 +110,8 @@ func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string
 		s.serveObject(w, r, func() *object { return o })
 	case verb == "createItem":
 		s.createItem(w, r, s.root, user)
+	case verb == "credentials":
+		s.routeCredentials(w, r, s.root, segs, user)
 	case verb == "queue":
 		s.routeQueue(w, r, segs[1:], user)
 	case verb == "quietDown" || verb == "cancelQuietDown":
@@ -139,6 +140,8 @@ func (s *Server) routeFolder(w http.ResponseWriter, r *http.Request, it *item, s
 		s.itemPage(w, r, it, user)
 	case isAPI(segs):
 		s.serveObject(w, r, func() *object { return s.itemObject(it, user) })
+	case segs[0] == "credentials":
+		s.routeCredentials(w, r, it, segs, user)
 	case segs[0] == "createItem":
 		s.createItem(w, r, it, user)
 	case segs[0] == "config.xml":
@@ -178,8 +181,22 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 		if post(w, r) && s.deleteItem(w, it, user) {
 			redirect(w, s.absolute(r, it.parent.path()))
 		}
-	case "build", "buildWithParameters":
-		s.trigger(w, r, it, user, segs[0] == "buildWithParameters")
+	case "build":
+		s.serveBuild(w, r, it, user)
+	case "buildWithParameters":
+		s.serveBuildWithParameters(w, r, it, user)
+	case "enable", "disable":
+		if post(w, r) && s.allowed(w, it, user, PermConfigure) {
+			s.mu.Lock()
+			it.setDisabled(segs[0] == "disable")
+			s.maintain()
+			s.mu.Unlock()
+			redirect(w, s.absolute(r, it.path()))
+		}
+	case "configure":
+		if s.allowed(w, it, user, PermExtendedRead) {
+			page(w, http.StatusOK, it.name+" Config - Jenkins", "Configure")
+		}
 	case "wfapi":
 		s.serveRuns(w, it, trimAPI(segs[1:]))
 	default:
@@ -263,25 +280,4 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 // absolute is a URL as Jetty makes it: from the request's own host, not from the configured root.
 func (s *Server) absolute(r *http.Request, path string) string {
 	return "http://" + r.Host + s.opts.ContextPath + "/" + path
-}
-
-// parseDelay reads "0sec", "10", "5min"; without one it is the quiet period.
-func parseDelay(text string) (time.Duration, bool) {
-	if text == "" {
-		return quietPeriod, true
-	}
-	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 0 {
-		return 0, false
-	}
-	switch strings.TrimSpace(text[len(digits):]) {
-	case "", "s", "sec", "secs", "second", "seconds":
-		return time.Duration(n) * time.Second, true
-	case "m", "min", "mins", "minute", "minutes":
-		return time.Duration(n) * time.Minute, true
-	case "h", "hr", "hour", "hours":
-		return time.Duration(n) * time.Hour, true
-	}
-	return 0, false
 }

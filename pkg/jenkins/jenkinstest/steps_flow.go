@@ -110,7 +110,7 @@ func stepWithEnv(r *runner, c *call, fr frame) error {
 		if !ok || name == "" {
 			return thrown("java.lang.IllegalArgumentException", "%s is not of the form VARIABLE=value", o)
 		}
-		env = append(env, param{name, value})
+		env = append(env, param{name: name, value: value})
 	}
 	fr.env = env
 	r.begin(c)
