@@ -44,6 +44,9 @@ var banned = []struct{ from, to, why string }{
 	{"pkg/controller", module + "pkg/hook", "they meet in a PipelineExecution, so that either can be restarted alone"},
 	{"cmd/hookd", module + "pkg/jenkins/jenkinstest", "the Jenkins double is for tests and the demo"},
 	{"cmd/kubectl-pipeline", module + "pkg/jenkins/jenkinstest", "the Jenkins double is for tests and the demo"},
+	{"test/chaos", module + "pkg/pipeline", "who judges the brain must not think with it"},
+	{"test/chaos", module + "pkg/controller", "who judges the controllers must not share their code"},
+	{"test/chaos", module + "pkg/jenkins", "who judges the client must not share its code"},
 }
 
 // impure names packages that pkg/pipeline must not import itself: the brain does no
