@@ -572,7 +572,7 @@ func TestRepositoryGetsAPathOnce(t *testing.T) {
 		})
 		return r
 	}
-	condition("foreign", metav1.ConditionFalse, v1alpha1.ReasonUnsupported)
+	condition("foreign", metav1.ConditionTrue, v1alpha1.ReasonReady)
 	r := condition("app", metav1.ConditionTrue, v1alpha1.ReasonReady)
 	path := r.Status.Webhook.Path
 	if len(path) != len("/hooks/")+32 || r.Status.Webhook.URL != "https://hookd.example"+path {

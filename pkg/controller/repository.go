@@ -130,22 +130,6 @@ func (c *repositories) judgeWebhook(ctx context.Context, r *v1alpha1.SourceCodeR
 		return no(v1alpha1.ReasonSecretKeyEmpty, fmt.Sprintf("key %s of Secret %s has fewer than %d bytes: no delivery is accepted",
 			firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey), w.SecretRef.Name, scm.MinKeyLength))
 	}
-	return c.judgeSender(ctx, r)
-}
-
-// judgeSender says whether the webhooks of the repository's host are understood.
-func (c *repositories) judgeSender(ctx context.Context, r *v1alpha1.SourceCodeRepository) metav1.Condition {
-	ref := r.Spec.ProviderRef
-	if ref == nil {
-		return yes()
-	}
-	host, err := c.o.Clients.Providers(r.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	if err != nil {
-		return missing(err, v1alpha1.ReasonProviderNotFound, "SourceCodeProvider", ref.Name)
-	}
-	if _, ok := scm.SenderOf(host.Spec.Type); !ok {
-		return no(v1alpha1.ReasonUnsupported, fmt.Sprintf("webhooks of %s are not supported yet: no delivery is accepted", host.Spec.Type))
-	}
 	return yes()
 }
 

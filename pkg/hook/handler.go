@@ -180,7 +180,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) ans
 		return a
 	}
 	parsed, err := sender.Parse(r.Header, body)
-	d.event, d.id = parsed.Event, h.deliveryID(repo, parsed.ID, body)
+	d.event, d.id = parsed.Event, parsed.ID
+	if !sender.ProvesID {
+		d.id = h.deliveryID(repo, parsed.ID, body)
+	}
 	if err != nil {
 		if d.event == "" {
 			d.event = "unknown"
@@ -235,13 +238,13 @@ func (h *Handler) lookUp(path string) (*v1alpha1.SourceCodeRepository, scm.Sende
 func (h *Handler) verify(ctx context.Context, repo *v1alpha1.SourceCodeRepository, sender scm.Sender, header http.Header, body []byte) (answer, bool) {
 	keys, at, err := h.secrets.keys(ctx, repo, false)
 	if err == nil {
-		err = sender.Verify(keys, header, body)
+		err = sender.Verify(keys, header, body, h.now())
 	}
 	if errors.Is(err, scm.ErrSignature) || errors.Is(err, scm.ErrNoKey) {
 		// The key may have been changed a moment ago.
 		if again, later, e := h.secrets.keys(ctx, repo, true); e != nil || later.After(at) {
 			if err = e; err == nil {
-				err = sender.Verify(again, header, body)
+				err = sender.Verify(again, header, body, h.now())
 			}
 		}
 	}
@@ -249,7 +252,7 @@ func (h *Handler) verify(ctx context.Context, repo *v1alpha1.SourceCodeRepositor
 	case err == nil:
 		return answer{}, true
 	case errors.Is(err, scm.ErrSignature):
-		return answer{status: http.StatusUnauthorized, result: resultUnauthorized, Error: "the signature is missing or wrong"}, false
+		return answer{status: http.StatusUnauthorized, result: resultUnauthorized, Error: unauthorized(err)}, false
 	case errors.Is(err, scm.ErrNoKey), errors.Is(err, errNoSecret):
 		a := unavailable("the webhook has no usable secret; see the condition WebhookReady of the repository")
 		a.result = resultNoSecret
@@ -260,6 +263,14 @@ func (h *Handler) verify(ctx context.Context, repo *v1alpha1.SourceCodeRepositor
 		}
 		return unavailable("the webhook's secret cannot be read now"), false
 	}
+}
+
+// unauthorized says no more than whoever made the delivery knows.
+func unauthorized(err error) string {
+	if errors.Is(err, scm.ErrStale) {
+		return scm.ErrStale.Error()
+	}
+	return scm.ErrSignature.Error()
 }
 
 // allowed takes a token of the repository's rate.
@@ -320,10 +331,12 @@ func nothingToDo(repo *v1alpha1.SourceCodeRepository, e scm.HookEvent) string {
 	switch {
 	case e.Kind == scm.HookPing:
 		return e.Nothing // the ping of an organisation's webhook names no repository
-	case !scm.SameRepository(repo.Spec.URL, e.Addresses...):
+	case !e.Of(repo.Spec.URL):
 		// A right signature for one repository must not start the runs of another that
 		// happens to have the same secret.
-		return "the delivery is of another repository than the one configured"
+		return fmt.Sprintf("the delivery is of another repository (%s) than the one configured", e.From())
+	case e.Kind == scm.HookPullRequest:
+		return "pull requests start no runs yet"
 	default:
 		return e.Nothing
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
 // metrics have labels of closed sets only: a stranger must not be able to make series.
@@ -12,6 +14,7 @@ type metrics struct {
 	duration   *prometheus.HistogramVec
 	created    prometheus.Counter
 	panics     prometheus.Counter
+	events     map[string]bool // the only values of the label event, but for "unknown"
 	register   func(...prometheus.Collector)
 }
 
@@ -34,7 +37,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "kubectl_pipeline_webhook_panics_total",
 			Help: "Requests that a bug ended.",
 		}),
+		events:   map[string]bool{"other": true},
 		register: func(...prometheus.Collector) {},
+	}
+	for _, name := range scm.EventNames() {
+		m.events[name] = true
 	}
 	if r != nil {
 		m.register = r.MustRegister
@@ -51,11 +58,8 @@ func (m *metrics) inFlight(used func() int64) {
 	}, func() float64 { return float64(used()) }))
 }
 
-// events are the only values of the label event.
-var events = map[string]bool{"push": true, "ping": true, "other": true}
-
 func (m *metrics) delivery(provider, event, result string, took time.Duration, created int) {
-	if !events[event] {
+	if !m.events[event] {
 		event = "unknown"
 	}
 	m.deliveries.WithLabelValues(provider, event, result).Inc()

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
@@ -23,24 +25,49 @@ import (
 type Sender struct {
 	// Type of the host.
 	Type v1alpha1.ProviderType
-	// Verify reports nil when one of keys signed body. ErrNoKey: no key is usable, so
-	// nothing can be accepted. It takes as long for a wrong signature as for a right one.
-	Verify func(keys [][]byte, header http.Header, body []byte) error
+	// Events are the host's names of the events that are understood: with "other", all
+	// that Delivery.Event may be.
+	Events []string
+	// Verify reports nil when one of keys proves that the host sent body. ErrNoKey: no key
+	// is usable, so nothing can be accepted. It takes as long for a wrong signature as for
+	// a right one. now matters to a host that signs the time.
+	Verify func(keys [][]byte, header http.Header, body []byte, now time.Time) error
 	// Parse says what a verified delivery reports: usually one event, at some hosts
 	// several, none when the kind of event starts nothing. Its errors are those of a body
 	// that is not what the host documents.
 	Parse func(header http.Header, body []byte) (Delivery, error)
+	// ProvesID is true when the delivery's id can be trusted as much as its body. Where it
+	// comes in a header beside a signature of the body alone, whoever captured a delivery
+	// may send it again under another id.
+	ProvesID bool
 }
 
 // senders lists the hosts whose webhooks are understood: a new host is a new row and
 // a file beside sender_github.go.
 func senders() []Sender {
+	github := Sender{Type: v1alpha1.ProviderGitHub, Events: githubEvents(), Verify: verifyGitHub, Parse: parseGitHub}
+	// A host that is just Git has no webhook of its own. What people put in a hook of the
+	// repository there (post-receive with curl) speaks GitHub's format, signed as GitHub does.
+	git := github
+	git.Type = v1alpha1.ProviderGit
 	return []Sender{
-		{Type: v1alpha1.ProviderGitHub, Verify: verifyGitHub, Parse: parseGitHub},
-		// A host that is just Git has no webhook of its own. What people put in a hook of the
-		// repository there (post-receive with curl) speaks GitHub's format, signed as GitHub does.
-		{Type: v1alpha1.ProviderGit, Verify: verifyGitHub, Parse: parseGitHub},
+		github,
+		{Type: v1alpha1.ProviderGitLab, Events: gitlabEvents(), Verify: verifyGitLab, Parse: parseGitLab, ProvesID: true},
+		{Type: v1alpha1.ProviderGitea, Events: giteaEvents(), Verify: verifyGitea, Parse: parseGitea},
+		{Type: v1alpha1.ProviderBitbucket, Events: bitbucketEvents(), Verify: verifyBitbucket, Parse: parseBitbucket},
+		{Type: v1alpha1.ProviderBitbucketServer, Events: bitbucketServerEvents(), Verify: verifyBitbucket, Parse: parseBitbucketServer},
+		git,
 	}
+}
+
+// EventNames are the events that any host's sender understands.
+func EventNames() []string {
+	var names []string
+	for _, s := range senders() {
+		names = append(names, s.Events...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // SenderOf finds the row of a host. "" is a host that is just Git.
@@ -77,18 +104,30 @@ const (
 	HookTag    HookKind = "tag"    // a tag is new, or moved
 	HookDelete HookKind = "delete" // a branch or tag is gone
 	HookPing   HookKind = "ping"   // the host tries the webhook
+
+	// HookPullRequest: a pull (merge) request is new, open again, or has new commits.
+	HookPullRequest HookKind = "pull_request"
 )
 
 // HookEvent is one thing that a delivery reports, in the same shape whoever sent it.
 type HookEvent struct {
 	Kind HookKind
-	// Ref is the full name (refs/heads/main); Branch or Tag its short one.
+	// Ref is the full name (refs/heads/main); Branch or Tag its short one. Of a pull
+	// request, Ref is where its own repository keeps the head, Branch the target.
 	Ref, Branch, Tag string
 	// Before and After are full commit ids; Before is "" for a new ref, After for one that
-	// is gone. Of a tag, After is the commit, when the host tells it.
+	// is gone. After is also "" when the host does not tell the commit: then it is what Ref
+	// names. Of a pull request, After is the head.
 	Before, After string
+	// PullRequest says which one it is.
+	PullRequest *v1alpha1.PullRequest
+	// Key tells the event from others in place of the delivery's id, where the host reports
+	// one thing in several deliveries.
+	Key string
 	// Addresses under which the host knows the repository: to compare, never to call.
 	Addresses []string
+	// Name of the repository at its host (project/name), where no addresses are sent.
+	Name string
 	// Paths are the changed files. PathsComplete is true when they are known to be all of
 	// them; when not, a filter on paths must let the event pass.
 	Paths         []string
@@ -109,7 +148,13 @@ const MinKeyLength = 16
 var (
 	ErrNoKey     = errors.New("no key of at least 16 bytes to verify with")
 	ErrSignature = errors.New("the signature is missing or wrong")
+	// ErrStale is an ErrSignature that was right at another time.
+	ErrStale = fmt.Errorf("%w: it is more than %v old or from the future; compare the clocks", ErrSignature, maxAge)
 )
+
+// maxAge is how old a signature may be, and how far in the future
+// (https://www.standardwebhooks.com asks for a tolerance, its libraries use this one).
+const maxAge = 5 * time.Minute
 
 // WebhookKeys are the keys of a Secret's data that may sign deliveries: the one of that
 // name (default: secret), and those whose names start with it and a dash, while they are
@@ -162,6 +207,15 @@ func verifyHMAC(keys [][]byte, signature string, body []byte) error {
 		return ErrSignature
 	}
 	return nil
+}
+
+// verifyHeader compares the signature in a header, written sha256=<hex>.
+func verifyHeader(keys [][]byte, header http.Header, name string, body []byte) error {
+	signature, ok := strings.CutPrefix(single(header, name), "sha256=")
+	if !ok {
+		signature = ""
+	}
+	return verifyHMAC(keys, signature, body)
 }
 
 // single gives the only value of a header, else "": a second one is somebody's

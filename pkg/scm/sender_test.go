@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -91,7 +92,7 @@ func TestVerifyAcceptsOnlyARightSignature(t *testing.T) {
 		if c.body == "" {
 			c.body = string(body)
 		}
-		if err := sender.Verify(c.keys, c.header, []byte(c.body)); !errors.Is(err, c.want) {
+		if err := sender.Verify(c.keys, c.header, []byte(c.body), time.Time{}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -340,24 +341,47 @@ func TestGitHubSamplesOfTheLibrary(t *testing.T) {
 	}
 }
 
-func FuzzParseGitHub(f *testing.F) {
-	for name, body := range samples(f, "github") {
-		f.Add(name, body)
+// seeds gives a fuzz target the library's samples of a host, each under every event.
+func seeds(f *testing.F, dir string, events []string) {
+	for _, body := range samples(f, dir) {
+		for _, event := range events {
+			f.Add(event, body)
+		}
 	}
+}
+
+// checkDelivery is what is true of everything that a sender understands.
+func checkDelivery(t *testing.T, d Delivery, err error) {
+	t.Helper()
+	if d.ID == "" {
+		t.Errorf("a delivery without an id: %+v", d)
+	}
+	if err != nil {
+		return
+	}
+	if len(d.Events) == 0 && d.Nothing == "" {
+		t.Errorf("a delivery that starts nothing and does not say why: %+v", d)
+	}
+	for _, e := range d.Events {
+		if e.Nothing != "" {
+			continue
+		}
+		named := e.Branch != "" && e.Tag == "" || e.Kind == HookTag && e.Branch == "" && e.Tag != ""
+		commit := isCommit(e.After) || e.After == "" && (e.Kind == HookTag || e.Kind == HookPullRequest && e.Key != "")
+		pull := (e.Kind == HookPullRequest) == (e.PullRequest != nil)
+		if e.Kind == HookPing || !named || !commit || !pull || checkRef(e.Ref) != nil || !strings.HasPrefix(e.Ref, "refs/") || len(e.Paths) > maxPaths {
+			t.Errorf("an event that starts runs is not whole: %+v", e)
+		}
+	}
+}
+
+func FuzzParseGitHub(f *testing.F) {
+	seeds(f, "github", githubEvents())
 	f.Add("push", push(nil))
+	f.Add("pull_request", githubPullBody(nil))
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
 		d, err := parseGitHub(http.Header{githubEventHeader: {event}}, body)
-		if err != nil {
-			return
-		}
-		for _, e := range d.Events {
-			if e.Kind == HookPing || e.Nothing != "" {
-				continue
-			}
-			if !isCommit(e.After) || (e.Branch == "") == (e.Tag == "") || len(e.Paths) > maxPaths {
-				t.Errorf("an event that starts runs is not whole: %+v", e)
-			}
-		}
+		checkDelivery(t, d, err)
 	})
 }
 

@@ -110,5 +110,4 @@ const (
 	ReasonUnreachable        = "Unreachable"
 	ReasonDisabled           = "Disabled"
 	ReasonSuspended          = "Suspended"
-	ReasonUnsupported        = "Unsupported"
 )
