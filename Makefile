@@ -34,8 +34,9 @@ cluster: ## Build the test cluster's parts once (minutes when the caches are emp
 	@go run ./test/cluster/cmd/cluster build
 
 .PHONY: e2e
-e2e: cluster build ## Run the end-to-end tests alone, verbosely
-	go test -count=1 -v -timeout 20m ./test/e2e/...
+e2e: export KUBECTL_PIPELINE_LONG ?= 1
+e2e: cluster build ## Run the end-to-end tests alone, verbosely, the long ones in full (20 minutes and more)
+	go test -count=1 -v -p 1 -timeout 45m ./test/e2e/... ./test/chaos/...
 
 .PHONY: demo
 demo: cluster build ## Watch a real git push become a finished execution
