@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
@@ -72,12 +73,8 @@ func (w *world) setUpProject(ctx context.Context, p project) error {
 		return err
 	}
 	if p.stuck {
-		s, err := w.Clients.Settings(p.name).Get(ctx, v1alpha1.SettingName, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		s.Spec.Executor.AgentTimeout = seconds(8)
-		if _, err := w.Clients.Settings(p.name).Update(ctx, s, metav1.UpdateOptions{}); err != nil {
+		patch := []byte(`{"spec":{"executor":{"agentTimeout":"8s"}}}`)
+		if _, err := w.Clients.Settings(p.name).Patch(ctx, v1alpha1.SettingName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			return err
 		}
 	}
