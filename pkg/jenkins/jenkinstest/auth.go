@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,7 +58,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, segs []str
 			return "", false
 		}
 	}
-	open := len(segs) > 0 && (segs[0] == "login" || segs[0] == "health")
+	open := len(segs) > 0 && slices.Contains(openToAll, segs[0])
 	if secured && user == anonymous && !open {
 		loginPage(w, r)
 		return "", false

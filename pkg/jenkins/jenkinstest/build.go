@@ -19,6 +19,7 @@ type build struct {
 	queueID int64
 	params  []param
 	user    string
+	queued  time.Time
 	start   time.Time
 	script  string
 	jobName string // full name and path at the start: they are read without the server's lock
@@ -38,10 +39,14 @@ type build struct {
 	paused      bool
 	resuming    bool // between a restart and going on: a stop is a kill
 	description string
+	keep        bool // for ever
 	lastNode    int
 	stages      []*stageNode // in the order of their start
 	tops        []*stageNode
-	inputs      []*pendingInput
+	nodes       []*flowNode     // in the order of their start
+	inputs      []*pendingInput // listed now
+	asked       []*pendingInput // ever
+	pauses      []pause
 	termed      bool
 	stopped     bool
 }
@@ -51,6 +56,7 @@ type stageNode struct {
 	id       int
 	name     string
 	branch   bool
+	parent   *stageNode
 	start    time.Time
 	end      time.Time
 	err      error
@@ -59,7 +65,7 @@ type stageNode struct {
 
 func (s *Server) newBuild(job *item, it *queueItem) *build {
 	b := &build{
-		s: s, job: job, number: job.next, queueID: it.id, params: it.params, user: it.user, start: s.clock.Now(),
+		s: s, job: job, number: job.next, queueID: it.id, params: it.params, user: it.user, queued: it.since, start: s.clock.Now(),
 		script: job.def.script, jobName: job.fullName(), jobPath: job.path(), done: make(chan struct{}), term: make(chan struct{}),
 	}
 	b.ctx, b.cancel = context.WithCancelCause(s.ctx)
@@ -152,11 +158,7 @@ func (b *build) isKilled() bool {
 }
 
 func (b *build) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.over {
-		b.log = append(b.log, p...)
-	}
+	b.writeFor(nil, p)
 	return len(p), nil
 }
 
@@ -179,7 +181,7 @@ func (b *build) nextNode() int {
 func (b *build) openStage(id int, name string, branch bool, parent *stageNode) *stageNode {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	st := &stageNode{id: id, name: name, branch: branch, start: b.s.clock.Now()}
+	st := &stageNode{id: id, name: name, branch: branch, parent: parent, start: b.s.clock.Now()}
 	if parent != nil {
 		parent.children = append(parent.children, st)
 	} else {
@@ -200,6 +202,7 @@ func (b *build) closeStage(st *stageNode, err error) {
 // lineWriter hands whole lines to the log, so that parallel steps do not mix within a line.
 type lineWriter struct {
 	b    *build
+	node *flowNode
 	mu   sync.Mutex
 	part []byte
 }
@@ -211,11 +214,11 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	n := len(p)
 	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
-		_, _ = w.b.Write(append(w.part, p[:i+1]...))
+		w.b.writeFor(w.node, append(w.part, p[:i+1]...))
 		w.part, p = w.part[:0], p[i+1:]
 	}
 	if w.part = append(w.part, p...); len(w.part) > maxPart {
-		_, _ = w.b.Write(w.part)
+		w.b.writeFor(w.node, w.part)
 		w.part = w.part[:0]
 	}
 	return n, nil
@@ -224,7 +227,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, _ = w.b.Write(w.part)
+	w.b.writeFor(w.node, w.part)
 	w.part = nil
 }
 

@@ -73,7 +73,7 @@ func (s *Server) itemObject(it *item, user string) *object {
 		}
 		return s.buildObject(it.builds[0])
 	})
-	for _, permalink := range []string{"lastBuild", "lastCompletedBuild"} {
+	for _, permalink := range permalinks {
 		o.add(permalink, func() any {
 			if b := s.buildNamed(it, permalink); b != nil {
 				return s.buildObject(b)
@@ -170,7 +170,7 @@ func actionList(params []param, user string) list {
 
 func (s *Server) buildObject(b *build) *object {
 	b.mu.Lock()
-	result, over, end, description := b.result, b.over, b.end, b.description
+	result, over, end, description, keep := b.result, b.over, b.end, b.description, b.keep
 	b.mu.Unlock()
 	number := strconv.Itoa(b.number)
 	o := &object{class: strings.Replace(b.job.def.kind, "WorkflowJob", "WorkflowRun", 1)}
@@ -192,12 +192,27 @@ func (s *Server) buildObject(b *build) *object {
 	o.add("estimatedDuration", func() any { return -1 })
 	o.add("executor", func() any { return nil })
 	o.add("id", func() any { return number })
-	o.add("keepLog", func() any { return false })
+	o.add("keepLog", func() any { return keep })
 	o.add("queueId", func() any { return b.queueID })
 	o.add("result", func() any { return orNil(result) })
 	o.add("timestamp", func() any { return b.start.UnixMilli() })
 	o.add("changeSets", func() any { return []any{} })
 	o.add("culprits", func() any { return []any{} })
+	o.add("nextBuild", func() any { return s.neighbour(b, 1) })
+	o.add("previousBuild", func() any { return s.neighbour(b, -1) })
+	return o
+}
+
+// neighbour is the build before or after, as a reference.
+func (s *Server) neighbour(b *build, step int) any {
+	i := slices.Index(b.job.builds, b)
+	if i < 0 || i+step < 0 || i+step >= len(b.job.builds) {
+		return nil
+	}
+	other := b.job.builds[i+step]
+	o := &object{}
+	o.ref("number", func() any { return other.number })
+	o.ref("url", func() any { return s.opts.RootURL + other.path() })
 	return o
 }
 

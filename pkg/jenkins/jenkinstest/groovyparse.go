@@ -13,7 +13,9 @@ import (
 //	block   = "{" { call } "}"
 //	call    = IDENT [ "(" [ arg { "," arg } ] ")" ] [ block ]       at least one of the two
 //	arg     = [ (IDENT | STRING) ":" ] value
-//	value   = string | INT | "true" | "false" | "[" [ string { "," string } ] "]" | block | IDENT | IDENT "(" ")"
+//	value   = string | INT | "true" | "false" | list | block | IDENT | IDENT "(" ")"
+//	list    = "[" [ string { "," string } | plain { "," plain } ] "]"
+//	plain   = IDENT "(" arg { "," arg } ")"                             a parameter of input
 //	string  = STRING { "+" STRING }
 //
 // A call ends at a line end or a closing brace, as in Groovy without semicolons.
@@ -41,7 +43,7 @@ type arg struct {
 	line  int
 }
 
-// value is one of string, int, bool, []string, *block, identRef, *call (without arguments).
+// value is one of string, int, bool, []string, []*call (without bodies), *block, identRef, *call (without arguments).
 type value any
 
 type identRef string
@@ -270,23 +272,41 @@ func (p *parser) str() (string, error) {
 	return string(text), nil
 }
 
-func (p *parser) list() ([]string, error) {
+func (p *parser) list() (value, error) {
 	p.pos++ // [
-	list := []string{}
+	strs, calls := []string{}, []*call(nil)
 	for !p.isPunct("]") {
-		if len(list) > 0 {
+		if len(strs)+len(calls) > 0 {
 			if _, err := p.want(tokPunct, ","); err != nil {
 				return nil, err
 			}
+		}
+		t := p.peek()
+		if t.kind == tokIdent && len(strs) == 0 {
+			c, err := p.call()
+			switch {
+			case err != nil:
+				return nil, err
+			case c.body != nil || len(c.args) == 0:
+				return nil, unexpected(t)
+			}
+			calls = append(calls, c)
+			continue
+		}
+		if len(calls) > 0 {
+			return nil, unexpected(t)
 		}
 		s, err := p.str()
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, s)
+		strs = append(strs, s)
 	}
 	p.pos++
-	return list, nil
+	if calls != nil {
+		return calls, nil
+	}
+	return strs, nil
 }
 
 // compileReport is what Jenkins writes into the log of a build whose script does not compile.

@@ -16,6 +16,7 @@ type BuildInfo struct {
 	Start    time.Time
 	Log      string // as consoleText
 	Stages   []StageInfo
+	Inputs   []InputInfo // asked so far
 }
 
 // StageInfo is a stage of a build, in the order of their start.
@@ -74,6 +75,9 @@ func (b *build) info() BuildInfo {
 	}
 	for _, st := range b.stages {
 		info.Stages = append(info.Stages, StageInfo{st.name, b.stageStatus(st)})
+	}
+	for _, in := range b.asked {
+		info.Inputs = append(info.Inputs, in.info())
 	}
 	return info
 }

@@ -232,6 +232,26 @@ func (s *Server) queueOf(job *item) []*queueItem {
 	return found
 }
 
+// deleteBuild answers POST job/N/doDelete. A build that is kept for ever stays, and so does one that runs.
+func (s *Server) deleteBuild(w http.ResponseWriter, r *http.Request, b *build, user string) {
+	if !post(w, r) || !s.allowed(w, b.job, user, PermRunDelete) {
+		return
+	}
+	b.mu.Lock()
+	keep, over := b.keep, b.over
+	name := strings.ReplaceAll(b.jobName, "/", " » ") + fmt.Sprintf(" #%d", b.number)
+	b.mu.Unlock()
+	switch {
+	case keep:
+		xError(w, "Unable to delete ‘"+name+"’: This record is explicitly marked to be kept.")
+	case !over: // delete-retry.jelly: a page that says why
+		page(w, http.StatusOK, "Retry delete", "java.io.IOException: Unable to delete "+b.jobName+fmt.Sprintf(" #%d", b.number)+" because it is still running")
+	default:
+		s.dropBuild(b)
+		redirect(w, s.absolute(r, b.jobPath))
+	}
+}
+
 func (s *Server) dropBuild(b *build) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,6 +29,7 @@ type Options struct {
 	NoGraphView bool // plugin pipeline-graph-view is missing: no stages/tree, no stages/pauseState
 
 	LeftTick  time.Duration         // how long an item is out of the queue before its build exists
+	InputTick time.Duration         // how long an input is still listed after it was answered
 	StopGrace time.Duration         // how long a stopped `sh` may go on before its step is given up; default 60 s
 	RefuseRun func(job string) bool // a queue decision handler: true makes Jenkins refuse a trigger
 }

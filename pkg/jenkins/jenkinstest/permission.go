@@ -10,6 +10,7 @@ import (
 const (
 	PermOverallRead  = "hudson.model.Hudson.Read"
 	PermManage       = "hudson.model.Hudson.Manage"
+	PermSystemRead   = "hudson.model.Hudson.SystemRead"
 	PermRead         = "hudson.model.Item.Read"
 	PermDiscover     = "hudson.model.Item.Discover"
 	PermExtendedRead = "hudson.model.Item.ExtendedRead"

@@ -50,7 +50,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, segs []string, us
 		it, segs = it.child(segs[1]), segs[2:]
 	}
 	s.mu.Unlock()
-	if !s.allowed(w, nil, user, PermOverallRead) || !s.visible(w, it, user) {
+	open := it == s.root && len(segs) > 0 && slices.Contains(openToAll, segs[0])
+	if !open && !s.allowed(w, nil, user, PermOverallRead) || !s.visible(w, it, user) {
 		return
 	}
 	switch {
@@ -62,6 +63,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, segs []string, us
 		s.routeJob(w, r, it, segs, user)
 	}
 }
+
+// openToAll are paths that need no permission.
+var openToAll = []string{"login", "health", "whoAmI"}
 
 // visible answers 404 for what is not there and for what a user may not read, 403 for what the user may only know of.
 func (s *Server) visible(w http.ResponseWriter, it *item, user string) bool {
@@ -86,47 +90,6 @@ func post(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	return true
-}
-
-func (s *Server) routeRoot(w http.ResponseWriter, r *http.Request, segs []string, user string) {
-	verb := ""
-	if len(segs) > 0 {
-		verb = segs[0]
-	}
-	switch {
-	case len(segs) == 0:
-		page(w, http.StatusOK, "Dashboard - Jenkins", "Welcome to Jenkins!")
-	case isAPI(segs):
-		s.serveObject(w, r, func() *object { return s.rootObject(user) })
-	case verb == "login" || verb == "health":
-		page(w, http.StatusOK, "Sign in - Jenkins", "ok")
-	case verb == "crumbIssuer":
-		s.serveCrumb(w, r, user)
-	case verb == "whoAmI" && isAPI(segs[1:]):
-		o := &object{class: "hudson.security.WhoAmI"}
-		o.ref("name", func() any { return user })
-		o.ref("anonymous", func() any { return user == "anonymous" })
-		o.ref("authenticated", func() any { return user != "anonymous" })
-		s.serveObject(w, r, func() *object { return o })
-	case verb == "createItem":
-		s.createItem(w, r, s.root, user)
-	case verb == "credentials":
-		s.routeCredentials(w, r, s.root, segs, user)
-	case verb == "queue":
-		s.routeQueue(w, r, segs[1:], user)
-	case verb == "quietDown" || verb == "cancelQuietDown":
-		if post(w, r) && s.allowed(w, nil, user, PermManage) {
-			s.SetQuiet(verb == "quietDown")
-			redirect(w, s.opts.ContextPath+"/")
-		}
-	case verb == "safeRestart" || verb == "restart":
-		if post(w, r) && s.allowed(w, nil, user, PermManage) {
-			s.Restart(RestartOptions{})
-			redirect(w, s.opts.ContextPath+"/")
-		}
-	default:
-		notFound(w)
-	}
 }
 
 func redirect(w http.ResponseWriter, location string) {
@@ -198,7 +161,7 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 			page(w, http.StatusOK, it.name+" Config - Jenkins", "Configure")
 		}
 	case "wfapi":
-		s.serveRuns(w, it, trimAPI(segs[1:]))
+		s.serveRuns(w, r, it, trimAPI(segs[1:]))
 	default:
 		s.mu.Lock()
 		b := s.buildNamed(it, segs[0])
@@ -211,23 +174,44 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 	}
 }
 
+// permalinks are names of builds that have one only sometimes.
+var permalinks = []string{
+	"lastBuild", "lastCompletedBuild", "lastSuccessfulBuild", "lastStableBuild", "lastFailedBuild", "lastUnsuccessfulBuild", "lastUnstableBuild",
+}
+
 // buildNamed finds a build by number or by one of Jenkins' permalinks.
 func (s *Server) buildNamed(it *item, name string) *build {
-	n, err := strconv.Atoi(name)
-	switch {
-	case err == nil:
+	if n, err := strconv.Atoi(name); err == nil {
 		return it.findBuild(n)
-	case len(it.builds) == 0:
-	case name == "lastBuild":
-		return it.builds[len(it.builds)-1]
-	case name == "lastCompletedBuild":
-		for _, b := range slices.Backward(it.builds) {
-			if !b.building() {
-				return b
-			}
+	}
+	for _, b := range slices.Backward(it.builds) {
+		if b.linkedAs(name) {
+			return b
 		}
 	}
 	return nil
+}
+
+func (b *build) linkedAs(permalink string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch permalink {
+	case "lastBuild":
+		return true
+	case "lastCompletedBuild":
+		return b.over
+	case "lastSuccessfulBuild":
+		return b.over && (b.result == "SUCCESS" || b.result == "UNSTABLE")
+	case "lastStableBuild":
+		return b.over && b.result == "SUCCESS"
+	case "lastFailedBuild":
+		return b.over && b.result == "FAILURE"
+	case "lastUnsuccessfulBuild":
+		return b.over && b.result != "SUCCESS"
+	case "lastUnstableBuild":
+		return b.over && b.result == "UNSTABLE"
+	}
+	return false
 }
 
 func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, segs []string, user string) {
@@ -249,9 +233,13 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 		map[string]func(string){"stop": b.stop, "term": b.terminate, "kill": b.kill}[verb](user)
 		redirect(w, cmpOr(r.Referer(), s.absolute(r, b.path())))
 	case verb == "doDelete":
-		if post(w, r) && s.allowed(w, b.job, user, PermRunDelete) {
-			s.dropBuild(b)
-			redirect(w, s.absolute(r, b.jobPath))
+		s.deleteBuild(w, r, b, user)
+	case verb == "toggleLogKeep":
+		if post(w, r) && s.allowed(w, b.job, user, PermRunUpdate) {
+			b.mu.Lock()
+			b.keep = !b.keep
+			b.mu.Unlock()
+			redirect(w, s.absolute(r, b.path()))
 		}
 	case verb == "pause" && sub == "toggle":
 		s.togglePause(w, r, b, user)
@@ -260,11 +248,13 @@ func (s *Server) routeBuild(w http.ResponseWriter, r *http.Request, b *build, se
 	case verb == "logText" && (sub == "progressiveText" || sub == "progressiveHtml"):
 		b.serveLog(w, r, sub == "progressiveHtml")
 	case verb == "wfapi":
-		s.serveRun(w, b, sub)
+		s.serveRun(w, r, b, sub, user)
 	case verb == "stages":
-		s.serveGraph(w, b, sub)
+		s.serveGraph(w, r, b, sub)
 	case verb == "input" && len(rest) == 2:
-		s.answerInput(w, r, b, rest[0], rest[1])
+		s.routeInput(w, r, b, rest[0], rest[1], user)
+	case verb == "execution" && len(rest) >= 3 && rest[0] == "node":
+		s.routeNode(w, b, rest[1], strings.Join(rest[2:], "/"))
 	case verb == "submitDescription":
 		if post(w, r) && s.allowed(w, b.job, user, PermRunUpdate) {
 			b.mu.Lock()

@@ -26,6 +26,7 @@ type frame struct {
 	dir       string
 	env       []param // withEnv, outermost first
 	stage     *stageNode
+	at        *int // id of the latest node of the block around the step; of this block's goroutine alone
 	depth     int
 }
 
@@ -79,8 +80,9 @@ func (b *build) runScript(kind string) (err error) {
 		return &compileFailure{err}
 	}
 	r := &runner{b: b, s: b.s, methods: sc.methods}
-	b.note(b.nextNode(), "Start of Pipeline")
-	err = r.block(sc.body, frame{ctx: b.ctx})
+	first := b.nextNode()
+	b.note(first, "Start of Pipeline")
+	err = r.block(sc.body, frame{ctx: b.ctx, at: &first})
 	b.note(b.nextNode(), "End of Pipeline")
 	return err
 }
@@ -181,9 +183,12 @@ func (r *runner) body(name string, bl *block, label string, fr frame, enter func
 	if enter != nil {
 		leave = enter(id, &fr)
 	}
+	outer, inner := fr.at, id
+	fr.at = &inner
 	err := r.block(bl, fr)
 	leave(err)
 	end := r.b.nextNode()
+	*outer = end
 	r.b.note(end, "}")
 	if name != "" {
 		r.b.note(r.b.nextNode(), "// "+name)

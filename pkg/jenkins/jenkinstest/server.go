@@ -35,6 +35,7 @@ type Server struct {
 	faults      []*Fault
 	requests    []string
 	denials     []Denial
+	failures    []string // of /health/
 }
 
 // phase is what of Jenkins is there.

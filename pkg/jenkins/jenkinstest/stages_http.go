@@ -13,8 +13,8 @@ func (b *build) stageStatus(st *stageNode) string {
 	case st.end.IsZero() && b.over:
 		return "ABORTED"
 	case st.end.IsZero():
-		for _, in := range b.inputs {
-			if in.stage == st {
+		for _, in := range b.openInputs() {
+			if in.stage.within(st) {
 				return "PAUSED_PENDING_INPUT"
 			}
 		}
@@ -31,7 +31,7 @@ func (b *build) runStatus() string {
 	switch {
 	case b.killed, len(b.log) == 0:
 		return "NOT_EXECUTED"
-	case len(b.inputs) > 0:
+	case len(b.openInputs()) > 0:
 		return "PAUSED_PENDING_INPUT"
 	case !b.over:
 		return "IN_PROGRESS"
@@ -48,29 +48,37 @@ func (st *stageNode) duration(now time.Time) int64 {
 	return st.end.Sub(st.start).Milliseconds()
 }
 
-// serveRuns answers job/wfapi/runs: the newest ten.
-func (s *Server) serveRuns(w http.ResponseWriter, it *item, segs []string) {
+// serveRuns answers job/wfapi/runs: the newest ten, or those down to ?since=#N.
+func (s *Server) serveRuns(w http.ResponseWriter, r *http.Request, it *item, segs []string) {
 	if s.opts.NoStageREST || it.def.kind != classJob || len(segs) != 1 || segs[0] != "runs" {
 		notFound(w)
 		return
 	}
+	since, full := r.FormValue("since"), r.FormValue("fullStages") == "true"
 	s.mu.Lock()
 	runs := []any{}
-	for i := len(it.builds) - 1; i >= 0 && len(runs) < 10; i-- {
-		runs = append(runs, s.runExt(it.builds[i]))
+	for i := len(it.builds) - 1; i >= 0 && len(runs) < maxRuns; i-- {
+		b := it.builds[i]
+		runs = append(runs, s.runExt(b, full))
+		if since == fmt.Sprintf("#%d", b.number) {
+			break
+		}
 	}
 	s.mu.Unlock()
 	serveJSON(w, runs)
 }
 
-func (s *Server) serveRun(w http.ResponseWriter, b *build, verb string) {
+const maxRuns = 10 // that wfapi/runs lists
+
+// serveRun answers build/wfapi/….
+func (s *Server) serveRun(w http.ResponseWriter, r *http.Request, b *build, verb, user string) {
 	if s.opts.NoStageREST || b.job.def.kind != classJob {
 		notFound(w)
 		return
 	}
 	switch verb {
-	case "describe":
-		serveJSON(w, s.runExt(b))
+	case "", "describe":
+		serveJSON(w, s.runExt(b, r.FormValue("fullStages") == "true"))
 	case "pendingInputActions":
 		serveJSON(w, s.inputActions(b))
 	case "nextPendingInputAction":
@@ -79,80 +87,67 @@ func (s *Server) serveRun(w http.ResponseWriter, b *build, verb string) {
 			return
 		}
 		serveJSON(w, nil)
+	case "inputSubmit":
+		s.submitInput(w, r, b, user)
+	case "changesets", "artifacts":
+		serveJSON(w, []any{})
 	default:
 		notFound(w)
 	}
 }
 
-func (s *Server) runExt(b *build) any {
+func (s *Server) runExt(b *build, full bool) any {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, self := s.clock.Now(), s.opts.ContextPath+"/"+b.path()
+	now, self := s.clock.Now(), s.opts.ContextPath+"/"+b.path()+"wfapi/"
 	stages := []any{}
 	if !b.killed {
 		for _, st := range b.stages {
-			m := map[string]any{
-				"_links": links("self", fmt.Sprintf("%sexecution/node/%d/wfapi/describe", self, st.id)),
-				"id":     strconv.Itoa(st.id), "name": st.name, "execNode": "", "status": b.stageStatus(st),
-				"startTimeMillis": st.start.UnixMilli(), "durationMillis": st.duration(now), "pauseDurationMillis": 0,
-			}
-			if st.err != nil {
-				class, msg := classOf(st.err)
-				m["error"] = map[string]any{"message": msg, "type": class}
-			}
-			stages = append(stages, m)
+			stages = append(stages, s.stageExt(b, st, full))
 		}
 	}
 	end := b.end
 	if !b.over {
 		end = now
 	}
+	l := links("self", self+"describe")
+	if len(b.openInputs()) > 0 {
+		l["pendingInputActions"], l["nextPendingInputAction"] = href(self+"pendingInputActions"), href(self+"nextPendingInputAction")
+	}
 	return map[string]any{
-		"_links": links("self", self+"wfapi/describe"), "id": strconv.Itoa(b.number), "name": fmt.Sprintf("#%d", b.number),
+		"_links": l, "id": strconv.Itoa(b.number), "name": fmt.Sprintf("#%d", b.number),
 		"status": b.runStatus(), "startTimeMillis": b.start.UnixMilli(), "endTimeMillis": end.UnixMilli(),
-		"durationMillis": end.Sub(b.start).Milliseconds(), "queueDurationMillis": 0, "pauseDurationMillis": 0, "stages": stages,
+		"durationMillis": end.Sub(b.start).Milliseconds(), "queueDurationMillis": b.start.Sub(b.queued).Milliseconds(),
+		"pauseDurationMillis": b.pausedFor(nil), "stages": stages,
 	}
 }
 
-func links(rel, href string) any { return map[string]any{rel: map[string]any{"href": href}} }
-
-func (s *Server) inputActions(b *build) []any {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	self := s.opts.ContextPath + "/" + b.path()
-	all := []any{}
-	for _, in := range b.inputs {
-		all = append(all, map[string]any{
-			"id": in.id, "proceedText": in.ok, "message": in.message, "inputs": []any{},
-			"proceedUrl": self + "wfapi/inputSubmit?inputId=" + in.id, "abortUrl": self + "input/" + in.id + "/abort",
-			"redirectApprovalUrl": self + "input/",
-		})
+// stageExt is a stage, with its steps if full. Called with the build's lock held.
+func (s *Server) stageExt(b *build, st *stageNode, full bool) any {
+	m := map[string]any{
+		"_links": links("self", fmt.Sprintf("%s/%sexecution/node/%d/wfapi/describe", s.opts.ContextPath, b.path(), st.id)),
+		"id":     strconv.Itoa(st.id), "name": st.name, "execNode": "", "status": b.stageStatus(st),
+		"startTimeMillis": st.start.UnixMilli(), "durationMillis": st.duration(s.clock.Now()), "pauseDurationMillis": b.pausedFor(st),
 	}
-	return all
+	addError(m, st.err)
+	if full {
+		nodes := []any{}
+		for _, n := range b.nodes {
+			if len(nodes) < maxFlowNodes && n.stage.within(st) {
+				nodes = append(nodes, s.nodeExt(b, n))
+			}
+		}
+		m["stageFlowNodes"] = nodes
+	}
+	return m
 }
 
-// answerInput answers POST input/ID/proceedEmpty and abort.
-func (s *Server) answerInput(w http.ResponseWriter, r *http.Request, b *build, id, verb string) {
-	if !post(w, r) {
-		return
-	}
-	if verb != "proceedEmpty" && verb != "abort" && verb != "proceed" {
-		notFound(w)
-		return
-	}
-	in := b.takeInput(id)
-	if in == nil {
-		notFound(w)
-		return
-	}
-	if verb == "abort" {
-		in.err = interrupted("Rejected by anonymous")
-	}
-	close(in.answer)
-}
+func links(rel, target string) map[string]any { return map[string]any{rel: href(target)} }
 
-// serveGraph answers pipeline-graph-view's stages/tree and stages/pauseState.
-func (s *Server) serveGraph(w http.ResponseWriter, b *build, verb string) {
+func href(target string) any { return map[string]any{"href": target} }
+
+// serveGraph answers pipeline-graph-view's stages/tree, stages/pauseState and stages/log?nodeId=.
+func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request, b *build, verb string) {
 	if s.opts.NoGraphView || b.job.def.kind != classJob {
 		notFound(w)
 		return
@@ -166,6 +161,21 @@ func (s *Server) serveGraph(w http.ResponseWriter, b *build, verb string) {
 		serveJSON(w, ok(tree))
 	case "pauseState":
 		serveJSON(w, ok(pause))
+	case "log":
+		id, _ := strconv.Atoi(r.FormValue("nodeId"))
+		b.mu.Lock()
+		n, _ := b.findNode(id)
+		var text []byte
+		if n != nil {
+			text = consoleNote.ReplaceAll(b.nodeLog(n), nil)
+		}
+		b.mu.Unlock()
+		if n == nil {
+			notFound(w)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
+		_, _ = w.Write(text)
 	default:
 		notFound(w)
 	}
@@ -186,7 +196,7 @@ func (s *Server) graph(b *build, nodes []*stageNode) []any {
 		}
 		out = append(out, map[string]any{
 			"id": strconv.Itoa(st.id), "name": st.name, "state": graphStates[b.stageStatus(st)], "type": kind, "title": "",
-			"startTimeMillis": st.start.UnixMilli(), "totalDurationMillis": st.duration(s.clock.Now()), "pauseDurationMillis": 0,
+			"startTimeMillis": st.start.UnixMilli(), "totalDurationMillis": st.duration(s.clock.Now()), "pauseDurationMillis": b.pausedFor(st),
 			"children": s.graph(b, st.children), "agent": "", "url": "/" + b.path() + "stages/?selected-node=" + strconv.Itoa(st.id),
 		})
 	}

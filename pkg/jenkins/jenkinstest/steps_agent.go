@@ -133,7 +133,7 @@ func needAgent(c *call, fr frame) error {
 
 // stepSh runs a script as durable-task does: `sh -xe` on a file, or the file itself when it starts with "#!"; standard error is merged
 // into the log.
-func stepSh(r *runner, c *call, fr frame) error {
+func stepSh(r *runner, c *call, fr frame) (err error) {
 	a := args(c, "script")
 	cmd := Command{
 		Script: required[string](a, "script"), Label: optional(a, "label", ""),
@@ -143,8 +143,9 @@ func stepSh(r *runner, c *call, fr frame) error {
 		return err
 	}
 	cmd.Env = r.environment(fr)
-	r.begin(c)
-	out := &lineWriter{b: r.b}
+	n := r.leaf(c, fr, cmpOr(cmd.Label, cmd.Script))
+	defer r.b.closeNode(n, &err)
+	out := &lineWriter{b: r.b, node: n}
 	cmd.Output = out
 
 	type end struct {
@@ -169,7 +170,7 @@ func stepSh(r *runner, c *call, fr frame) error {
 		if errors.Is(cause, errKilled) || errors.Is(cause, errClosed) {
 			return cause
 		}
-		r.b.println("Sending interrupt signal to process")
+		r.b.printlnFor(n, "Sending interrupt signal to process")
 		grace := r.s.clock.NewTimer(r.s.opts.StopGrace)
 		defer grace.Stop()
 		select {
@@ -177,7 +178,7 @@ func stepSh(r *runner, c *call, fr frame) error {
 		case <-r.b.term:
 		case <-r.b.done:
 		case <-grace.C():
-			r.b.println("After " + jenkinsDuration(r.s.opts.StopGrace) + " process did not stop")
+			r.b.printlnFor(n, "After "+jenkinsDuration(r.s.opts.StopGrace)+" process did not stop")
 		}
 		return cause
 	}

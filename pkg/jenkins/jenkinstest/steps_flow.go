@@ -58,6 +58,7 @@ func stepParallel(r *runner, c *call, fr frame) error {
 	ctx, cancel := context.WithCancelCause(fr.ctx)
 	defer cancel(nil)
 	fr.ctx = ctx
+	before := *fr.at
 	var mu sync.Mutex
 	var first error
 	var wg sync.WaitGroup
@@ -68,6 +69,9 @@ func stepParallel(r *runner, c *call, fr frame) error {
 					cancel(thrown("java.lang.Error", "the double's interpreter panicked: %v", p))
 				}
 			}()
+			at := before
+			fr := fr
+			fr.at = &at
 			err := r.body("", branches[name], "Branch: "+name, fr, func(id int, fr *frame) func(error) {
 				st := r.b.openStage(id, name, true, fr.stage)
 				fr.stage = st
@@ -90,7 +94,8 @@ func stepParallel(r *runner, c *call, fr frame) error {
 		})
 	}
 	wg.Wait()
-	r.b.note(r.b.nextNode(), "// parallel")
+	*fr.at = r.b.nextNode()
+	r.b.note(*fr.at, "// parallel")
 	if first == nil && ctx.Err() != nil {
 		first = context.Cause(ctx)
 	}

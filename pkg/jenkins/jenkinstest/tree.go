@@ -198,12 +198,15 @@ func marshalObject(r *http.Request, o *object) ([]byte, error) {
 }
 
 // serveJSON answers what is no exported object: the plugins' own endpoints.
-func serveJSON(w http.ResponseWriter, v any) {
+func serveJSON(w http.ResponseWriter, v any) { serveJSONStatus(w, http.StatusOK, v) }
+
+func serveJSONStatus(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		oops(w, err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
