@@ -40,6 +40,12 @@ func TestCompileErrors(t *testing.T) {
 		"an address that is an option": {minimal, source(func(s *v1alpha1.Source) { s.RepositoryURL = "--upload-pack=x" }), v1alpha1.ReasonInvalidConfig, `source.repositoryURL: "--upload-pack=x" is no address`},
 		"a ref that is a refspec":      {minimal, source(func(s *v1alpha1.Source) { s.Ref = "refs/heads/a:refs/heads/b" }), v1alpha1.ReasonInvalidConfig, `source.ref: want a full name such as refs/heads/main, got "refs/heads/a:refs/heads/b"`},
 		"a parameter nobody declared":  {minimal, func(in *CompileInput) { in.Execution.Spec.Parameters = []v1alpha1.Parameter{{Name: "x"}} }, v1alpha1.ReasonInvalidParameters, "parameter x is not declared"},
+		"a secret under a name that Jenkins sets": {
+			minimal, func(in *CompileInput) {
+				in.Pipeline.Spec.Parameters = []v1alpha1.ParameterSpec{{Name: "CI", Type: v1alpha1.ParameterSecret}}
+				in.Execution.Spec.Parameters = []v1alpha1.Parameter{{Name: "CI", Value: "s/k"}}
+			}, v1alpha1.ReasonInvalidParameters, "parameter CI: Jenkins sets a variable of this name, which a secret cannot have",
+		},
 		"a rerun from a stage":         {minimal, func(in *CompileInput) { in.Execution.Spec.Trigger.FromStage = "Build" }, v1alpha1.ReasonInvalidConfig, "trigger.fromStage is not supported yet"},
 		"a variable that is not known": {strings.Replace(minimal, "1.26", "${VERSION}", 1), nil, v1alpha1.ReasonInvalidConfig, "line 5, column 7: stages[0].steps[0].runScriptConfig.image: VERSION is not known in this run"},
 		"an image that is none":        {strings.Replace(minimal, "1.26", "${CICD_GIT_REF}", 1), source(func(s *v1alpha1.Source) { s.Ref = "refs/heads/ü" }), v1alpha1.ReasonInvalidConfig, `line 5, column 7: stages[0].steps[0].runScriptConfig.image: "golang:refs/heads/ü" is not an image`},

@@ -53,6 +53,7 @@ type planner struct {
 	cache      v1alpha1.CacheSpec
 	volumes    *cacheVolumes
 	common     []corev1.EnvVar   // of every container but the clone's
+	over       map[string]string // of common, what Jenkins would set itself
 	known      map[string]string // what ${NAME} may name
 	trusted    bool
 	text       int  // bytes of scripts and variables so far, as literals
@@ -171,11 +172,23 @@ func (p *planner) variables() error {
 			p.known[name] = value
 		}
 	}
+	p.over = map[string]string{}
+	for name := range fileEnv {
+		if jenkinsVariables[name] {
+			p.over[name] = fileEnv[name]
+		}
+	}
 	var secretParams []corev1.EnvVar
 	for _, r := range params {
 		if r.Secret == nil {
 			v.set(r.Name, r.Value)
+			if jenkinsVariables[r.Name] {
+				p.over[r.Name] = r.Value
+			}
 			continue
+		}
+		if jenkinsVariables[r.Name] {
+			return fmt.Errorf("parameter %s: Jenkins sets a variable of this name, which a secret cannot have", r.Name)
 		}
 		v.remove(r.Name)
 		if p.trusted {
@@ -285,8 +298,8 @@ func (p *planner) count(path string, n int) {
 	}
 }
 
-// runScript gives a step its container: one for each distinct image, but steps that see other secrets, other variables with a dollar
-// or other cached directories have one of their own kind.
+// runScript gives a step its container: one for each distinct image, but steps that see other secrets, other variables that withEnv
+// cannot set, or other cached directories have one of their own kind.
 func (p *planner) runScript(ps *plannedStep, stage int, at string, s *Stage, step *Step) {
 	if p.count(at, groovyLength(step.RunScriptConfig.ShellScript)); p.full {
 		return
@@ -301,18 +314,23 @@ func (p *planner) runScript(ps *plannedStep, stage int, at string, s *Stage, ste
 		return
 	}
 	k := containerKind{image: image, env: p.common}
-	own := &variables{}
+	own, with := &variables{}, maps.Clone(p.over)
 	for _, name := range sortedKeys(step.Env) {
 		value, _ := substitute(step.Env[name], p.known)
 		if !p.checkVariable(join(at+".env", name), name, value) {
 			continue
 		}
-		p.count(at, groovyLength(value))
-		if strings.Contains(value, "$") {
+		p.count(at, groovyLength(name)+groovyLength(value))
+		inContainer := value == "" || strings.Contains(value, "$")
+		if inContainer {
 			own.set(name, value)
-			continue
 		}
-		ps.env = append(ps.env, name+"="+value)
+		if !inContainer || jenkinsVariables[name] {
+			with[name] = value
+		}
+	}
+	for _, name := range sortedKeys(with) {
+		ps.env = append(ps.env, name+"="+withEnvValue(with[name]))
 	}
 	k.own = own.envVars()
 	if p.trusted {

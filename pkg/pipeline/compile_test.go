@@ -94,24 +94,24 @@ func busySetting(in *CompileInput) {
 }
 
 // goldenCases are compiled into testdata/compile/<name>.Jenkinsfile, .pod.yaml and .calls.
-func goldenCases(t testing.TB) map[string]*Compiled {
-	return map[string]*Compiled{
-		"minimal": mustCompile(t, readTestdata(t, "compile/minimal.yml")),
-		"full":    mustCompile(t, readTestdata(t, "compile/full.yml"), busySetting),
-		"full-tag": mustCompile(t, readTestdata(t, "compile/full.yml"), func(in *CompileInput) {
+func goldenCases(t testing.TB) map[string]CompileInput {
+	return map[string]CompileInput{
+		"minimal": compileInput(t, readTestdata(t, "compile/minimal.yml")),
+		"full":    compileInput(t, readTestdata(t, "compile/full.yml"), busySetting),
+		"full-tag": compileInput(t, readTestdata(t, "compile/full.yml"), func(in *CompileInput) {
 			in.Execution.Spec.Source.Branch, in.Execution.Spec.Source.Tag, in.Execution.Spec.Source.Ref = "", "v1.2.0", "refs/tags/v1.2.0"
 			in.Execution.Spec.Trigger.Type = v1alpha1.EventTag
 			in.Credential = CredentialSSH
 			in.Execution.Spec.Source.RepositoryURL = "git@git.example.com:shop/app.git"
 		}),
-		"full-fork": mustCompile(t, readTestdata(t, "compile/full.yml"), busySetting, func(in *CompileInput) {
+		"full-fork": compileInput(t, readTestdata(t, "compile/full.yml"), busySetting, func(in *CompileInput) {
 			in.Execution.Spec.Source.BaseBranch = "main"
 			in.Execution.Spec.Source.Ref = "refs/pull/7/head"
 			in.Execution.Spec.Source.PullRequest = &v1alpha1.PullRequest{Number: 7, Fork: true}
 			in.Execution.Spec.Trigger.Type = v1alpha1.EventPullRequest
 			in.Pipeline.Spec.Triggers = &v1alpha1.Triggers{PullRequest: &v1alpha1.PullRequestTrigger{Forks: v1alpha1.ForksWithoutSecrets}}
 		}),
-		"no-source": mustCompile(t, readTestdata(t, "compile/minimal.yml"), func(in *CompileInput) {
+		"no-source": compileInput(t, readTestdata(t, "compile/minimal.yml"), func(in *CompileInput) {
 			in.Execution.Spec.Source = nil
 			in.Execution.Spec.Trigger = v1alpha1.Trigger{Type: v1alpha1.EventManual}
 			in.Pipeline.Spec.Timeout = &metav1.Duration{Duration: 90 * time.Second}
@@ -120,8 +120,12 @@ func goldenCases(t testing.TB) map[string]*Compiled {
 }
 
 func TestCompileGolden(t *testing.T) {
-	for name, c := range goldenCases(t) {
+	for name, in := range goldenCases(t) {
 		t.Run(name, func(t *testing.T) {
+			c, err := Compile(in)
+			if err != nil {
+				t.Fatal(err)
+			}
 			golden(t, "compile/"+name+".Jenkinsfile", c.Jenkinsfile)
 			yaml, err := podYAML(c.Pod)
 			if err != nil {

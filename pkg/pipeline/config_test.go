@@ -264,6 +264,13 @@ func TestParseConfigErrors(t *testing.T) {
 				`line 4, column 177: stages[0].steps[0].envFrom[3].targetKey: F is set twice`,
 			},
 		},
+		"secrets under a name that Jenkins sets": {
+			"parameters: [{name: CI, type: Secret}]\n" + step("{runScriptConfig: {image: i, shellScript: s}, envFrom: [{sourceName: s, sourceKey: WORKSPACE}]}"),
+			[]string{
+				`line 1, column 15: parameters[0].name: Jenkins sets a variable CI, which a secret cannot have`,
+				`line 5, column 61: stages[0].steps[0].envFrom[0].targetKey: Jenkins sets a variable WORKSPACE, which a secret cannot have; set targetKey to another name`,
+			},
+		},
 		"filters": {
 			"branch: ['a[', '']" + "\nstages: [{name: a, when: {event: [pushed], paths: {includes: [x]}}, steps: [{runScriptConfig: {image: i, shellScript: s}}]}]\n",
 			[]string{

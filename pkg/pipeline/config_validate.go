@@ -119,6 +119,8 @@ func (v *validator) parameters() {
 			v.failf(at+".name", "names that start with CICD_ are set by the run itself, got %q", p.Name)
 		case seen[p.Name]:
 			v.failf(at+".name", "parameter %q is declared twice", p.Name)
+		case p.Type == v1alpha1.ParameterSecret && jenkinsVariables[p.Name]:
+			v.failf(at+".name", "Jenkins sets a variable %s, which a secret cannot have", p.Name)
 		}
 		seen[p.Name] = true
 		if p.Type == v1alpha1.ParameterChoice && len(p.Choices) == 0 {

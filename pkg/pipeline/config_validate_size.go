@@ -28,9 +28,10 @@ const (
 	valueConstants   = 4 // an element of withEnv, or one more literal of a long script
 )
 
-func stepCost(s *Step) int {
-	n := stepConstants + valueConstants*len(s.Env)
-	if len(s.Env) > 0 {
+// stepCost counts a step; over is how many variables of all steps are in its withEnv too.
+func stepCost(s *Step, over int) int {
+	n := stepConstants + valueConstants*(len(s.Env)+over)
+	if len(s.Env)+over > 0 {
 		n += withEnvConstants
 	}
 	if s.Timeout > 0 {
@@ -49,11 +50,22 @@ func stepCost(s *Step) int {
 func (v *validator) size() {
 	c := v.config
 	constants, text, images := baseConstants, 0, map[string]bool{}
+	over := 0
+	for name := range c.Env {
+		if jenkinsVariables[name] {
+			over++
+		}
+	}
+	for _, p := range c.Parameters {
+		if jenkinsVariables[p.Name] {
+			over++
+		}
+	}
 	for i := range c.Stages {
 		constants += stageConstants
 		for j := range c.Stages[i].Steps {
 			s := &c.Stages[i].Steps[j]
-			constants += stepCost(s)
+			constants += stepCost(s, over)
 			text += 3*groovyLength(s.Name) + envLength(s.Env)
 			if r := s.RunScriptConfig; r != nil {
 				text += groovyLength(r.ShellScript)

@@ -70,6 +70,8 @@ func (v *validator) envFrom(at string, s *Step) {
 		case e.TargetKey == "":
 		case !envName.MatchString(e.TargetKey):
 			v.failf(itemAt+".targetKey", "want a variable name of letters, digits and _, got %q; set targetKey", e.TargetKey)
+		case jenkinsVariables[e.TargetKey]:
+			v.failf(itemAt+".targetKey", "Jenkins sets a variable %s, which a secret cannot have; set targetKey to another name", e.TargetKey)
 		case both:
 			v.failf(itemAt+".targetKey", "%s is set by env too", e.TargetKey)
 		case targets[e.TargetKey]:

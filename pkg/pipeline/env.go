@@ -20,10 +20,27 @@ import (
 //  5. envFrom of the step
 //  6. env of the step
 //
-// 1 to 5 are in the container, since a value there reaches a shell through Kubernetes alone. Of 6, values with a dollar are too: Jenkins
-// expands $NAME in withEnv, and turns $$ into $. The others are in withEnv, so that steps of one image share a container.
+// 1 to 5 are in the container, since a value there reaches a shell through Kubernetes alone. Of 6, empty values and values with a dollar
+// are too: Jenkins takes an empty one in withEnv as "unset", expands $NAME, and turns $$ into $. The others are in withEnv, so that steps
+// of one image share a container.
+//
+// Jenkins exports variables of its own in every step, over those of the container. A name that it sets is in withEnv as well, whoever
+// defined it; a secret cannot have one.
 //
 // The clone sees 1 and its own only.
+
+// jenkinsVariables are the names that Jenkins sets in every step: those of core, of its Pipeline, Kubernetes and display-URL plugins, and
+// the parameters of our jobs.
+var jenkinsVariables = map[string]bool{
+	"ATTEMPT": true, "BUILD_DISPLAY_NAME": true, "BUILD_ID": true, "BUILD_NUMBER": true, "BUILD_TAG": true, "BUILD_URL": true, "CI": true,
+	"CLASSPATH": true, "EXECUTION_UID": true, "EXECUTOR_NUMBER": true, "HUDSON_HOME": true, "HUDSON_URL": true, "JENKINS_HOME": true,
+	"JENKINS_URL": true, "JOB_BASE_NAME": true, "JOB_DISPLAY_URL": true, "JOB_NAME": true, "JOB_URL": true, "NODE_LABELS": true,
+	"NODE_NAME": true, "POD_CONTAINER": true, "POD_LABEL": true, "RUN_ARTIFACTS_DISPLAY_URL": true, "RUN_CHANGES_DISPLAY_URL": true,
+	"RUN_DISPLAY_URL": true, "RUN_TESTS_DISPLAY_URL": true, "STAGE_NAME": true, "WORKSPACE": true, "WORKSPACE_TMP": true,
+}
+
+// withEnvValue is a value as withEnv takes it literally.
+func withEnvValue(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
 // variables is an ordered set of environment variables.
 type variables struct {
