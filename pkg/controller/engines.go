@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type engines struct {
 	ctx      context.Context // of the pollers; set by start
 	running  sync.WaitGroup
 	byKey    map[string]*running
+	retired  map[string]*running // that no project uses any more, but executions do
 	projects map[string]*binding
 }
 
@@ -50,12 +52,13 @@ type binding struct {
 	read    time.Time
 	refused atomic.Bool
 	key     string
+	former  []string // keys that it had before; guarded by engines.mu
 	failure *pipeline.Failure
 	gone    time.Time // since when the project has no setting; guarded by engines.mu
 }
 
 func newEngines(o Options, notify func(types.NamespacedName)) *engines {
-	return &engines{o: o, notify: notify, byKey: map[string]*running{}, projects: map[string]*binding{}}
+	return &engines{o: o, notify: notify, byKey: map[string]*running{}, retired: map[string]*running{}, projects: map[string]*binding{}}
 }
 
 // start lets pollers live until ctx ends; wait returns when they have.
@@ -118,6 +121,10 @@ func (s *engines) bind(ctx context.Context, b *binding, project string, setting 
 	old := b.key
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r := s.retired[key]; r != nil { // the setting was changed back
+		delete(s.retired, key)
+		s.byKey[key] = r
+	}
 	if s.byKey[key] == nil {
 		if s.ctx == nil || s.ctx.Err() != nil {
 			b.failure = &pipeline.Failure{Reason: v1alpha1.ReasonEngineUnavailable, Message: "hookd is stopping"}
@@ -135,12 +142,13 @@ func (s *engines) bind(ctx context.Context, b *binding, project string, setting 
 	}
 	b.key, b.failure = key, nil
 	if old != "" && old != key {
+		b.former = append(slices.DeleteFunc(b.former, func(k string) bool { return k == old || s.byKey[k] == nil && s.retired[k] == nil }), old)
 		s.drop(old, project)
 	}
 }
 
-// drop stops an engine that no project uses any more. Executions watch the new one when
-// they are looked at next. The caller holds s.mu.
+// drop puts an engine aside that no project uses any more: it goes on for executions that
+// were started there. The caller holds s.mu.
 func (s *engines) drop(key, leaving string) {
 	for project, b := range s.projects {
 		if project != leaving && b.key == key {
@@ -149,9 +157,40 @@ func (s *engines) drop(key, leaving string) {
 	}
 	if r := s.byKey[key]; r != nil {
 		delete(s.byKey, key)
-		r.engine.notifyAll()
-		r.cancel()
+		s.retired[key] = r
+		r.engine.notifyAll() // those of the same address watch the new one when they are looked at next
+		s.sweep()
 	}
+}
+
+// sweep stops engines that were put aside and watch nothing any more. The caller holds
+// s.mu.
+func (s *engines) sweep() {
+	for key, r := range s.retired {
+		if r.engine.idle() {
+			delete(s.retired, key)
+			r.cancel()
+		}
+	}
+}
+
+// at is the engine that a project used before at that address, nil when this process
+// does not know it: the credentials of one Jenkins are never sent to another.
+func (s *engines) at(project, url string) *engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.projects[project]
+	if b == nil {
+		return nil
+	}
+	for _, key := range slices.Backward(b.former) {
+		for _, r := range []*running{s.byKey[key], s.retired[key]} {
+			if r != nil && r.engine.url == url {
+				return r.engine
+			}
+		}
+	}
+	return nil
 }
 
 // last is the engine that a project used last, nil when that is not known: its setting
@@ -202,6 +241,7 @@ func (s *engines) refuse(key string) {
 func (s *engines) state() (up, down int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sweep()
 	for _, r := range s.byKey {
 		r.engine.mu.Lock()
 		if r.engine.down == "" {

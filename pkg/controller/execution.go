@@ -41,7 +41,7 @@ type memory struct {
 	run       int64     // number that was handed out, until it is written down
 	failures  int       // of the same kind in a row
 	engine    *engine   // that watches it
-	held      time.Time // when its plan was Held last
+	logTries  int       // reads of its log that failed
 	notBefore time.Time // when it takes part in the queue again; guarded by executions.mu
 	setting   int64     // generation of the setting with which initializing failed
 	recalled  time.Time // when its config was read again last

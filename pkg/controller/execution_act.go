@@ -59,6 +59,9 @@ func (c *executions) actOnEngine(ctx context.Context, e *v1alpha1.PipelineExecut
 	}
 	defer release()
 	ref, number, now := refOf(e), int(plan.Target), c.o.Clock.Now()
+	if at := e.Status.Engine.Server; plan.Verb == pipeline.DoStart && at != "" && at != eng.url {
+		return nil // the setting was changed just now: the intent is recorded anew first
+	}
 	switch plan.Verb {
 	case pipeline.DoStart:
 		err = c.start(ctx, eng, e, m, ref)
@@ -76,7 +79,9 @@ func (c *executions) actOnEngine(ctx context.Context, e *v1alpha1.PipelineExecut
 	case pipeline.DoKill:
 		m.Stop, err = now, eng.client.Kill(ctx, ref, number)
 	case pipeline.DoPause, pipeline.DoResume:
-		c.setPaused(ctx, eng, m, ref, number, plan.Verb == pipeline.DoPause)
+		c.setPaused(ctx, eng, e, m, number, plan.Verb == pipeline.DoPause)
+	case pipeline.DoReadLog:
+		err = c.readLog(ctx, eng, m, ref, number)
 	default:
 		return fmt.Errorf("unknown verb %q", plan.Verb)
 	}
@@ -120,31 +125,55 @@ func (c *executions) start(ctx context.Context, eng *engine, e *v1alpha1.Pipelin
 	return err
 }
 
+// find searches what Jenkins has of an execution. A job that it does not show is looked
+// into further: it may be hidden from the account, and then nothing is known.
 func (c *executions) find(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, m *memory, ref jenkins.JobRef) error {
 	at := c.o.Clock.Now()
 	ev, err := eng.client.Find(ctx, ref, string(e.UID))
+	if err == nil && !ev.Exists {
+		err = eng.client.Gone(ctx, ref, string(e.UID))
+	}
 	if err != nil {
-		return err
+		m.Search = c.fromEngine(err, m)
+		c.log(e).Warn("nothing found out about the build", "error", err)
+		return nil
 	}
 	found := &pipeline.Evidence{At: at, Session: ev.Session, Exists: ev.Exists, NextBuild: int64(ev.NextBuild), Builds: buildsOf(ev.Builds, string(e.UID))}
 	if ev.QueueItem != nil {
 		found.Items = itemsOf([]jenkins.QueueItem{*ev.QueueItem}, string(e.UID))
 	}
-	m.Evidence = found
+	m.Evidence, m.Search, m.failures = found, nil, 0
 	return nil
 }
 
-func (c *executions) setPaused(ctx context.Context, eng *engine, m *memory, ref jenkins.JobRef, number int, want bool) {
+func (c *executions) setPaused(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, m *memory, number int, want bool) {
 	m.PauseTried = c.o.Clock.Now()
-	err := eng.client.SetPaused(ctx, ref, number, want)
+	err := eng.client.SetPaused(ctx, refOf(e), number, want)
 	switch {
 	case err == nil:
-		m.Paused, m.PauseError = want, ""
+		m.PauseError = ""
+		eng.notePause(e.UID, want)
 	case jenkins.IsNotFound(err):
 		m.PauseError = "this Jenkins lacks the plugin pipeline-graph-view"
 	default:
 		m.PauseError = err.Error()
 	}
+}
+
+const (
+	// logEnd is how much of the end of a log is searched for a cause.
+	logEnd = 64 << 10
+	// logTries is how often that is tried. A verdict does not wait for it longer.
+	logTries = 3
+)
+
+func (c *executions) readLog(ctx context.Context, eng *engine, m *memory, ref jenkins.JobRef, number int) error {
+	text, err := eng.client.LogTail(ctx, ref, number, logEnd)
+	if m.logTries++; err != nil && m.logTries < logTries && jenkins.IsTemporary(err) {
+		return err
+	}
+	m.Log = &text
+	return nil
 }
 
 // fromEngine says what a run shows after Jenkins did not do what was asked, and when to

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
 )
 
 // cleanUp removes what an execution that is being deleted has left outside: its job,
@@ -27,15 +28,17 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
 	if e.Status.Engine != nil {
-		if err := c.removeJob(ctx, e); errors.Is(err, errBusy) {
+		err := c.removeJob(ctx, e)
+		switch {
+		case err == nil:
+		case errors.Is(err, errBusy):
 			return Retry{err} // its turn comes
-		} else if err != nil {
-			if e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) {
-				c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineUnavailable, fmt.Sprintf(
-					"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
-				return Retry{err}
-			}
-			c.log(e).Warn("Jenkins job left behind", "job", refOf(e), "error", err)
+		case e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) && !(errors.Is(err, errStranded) && pipeline.Ended(e.Status.Phase)):
+			c.o.Recorder.Event(e, corev1.EventTypeWarning, engineFailure(err).Reason, fmt.Sprintf(
+				"its Jenkins job is not removed: %v. If that Jenkins is gone for ever, annotate the execution with %s=true", err, v1alpha1.AnnotationForceRemove))
+			return Retry{err}
+		default:
+			c.orphan(e, err)
 		}
 		if err := c.deleteBundle(ctx, e); err != nil {
 			return Retry{err}
@@ -53,6 +56,13 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 	c.left(keyOf(e))
 	c.admissions.queue.Add(e.Namespace)
 	return Done{}
+}
+
+// orphan says what is left behind, and where: nobody will look after it any more.
+func (c *executions) orphan(e *v1alpha1.PipelineExecution, err error) {
+	c.log(e).Warn("Jenkins job left behind", "job", refOf(e), "server", e.Status.Engine.Server, "error", err)
+	c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineLost, fmt.Sprintf(
+		"job %s is left behind at %s: remove it there, and stop its build, should that Jenkins come back (%v)", refOf(e), firstNonEmpty(e.Status.Engine.Server, "its Jenkins"), err))
 }
 
 // left forgets an execution that is cleaned up. Nothing tells of it again when it was a
@@ -77,15 +87,19 @@ func (c *executions) abandoned(ctx context.Context, e *v1alpha1.PipelineExecutio
 	return err == nil && ns.DeletionTimestamp != nil && c.o.Clock.Since(ns.DeletionTimestamp.Time) >= abandonAfter
 }
 
+// errStranded: the job is at a Jenkins that the project does not use any more, and that this
+// process does not know how to reach.
+var errStranded = errors.New("the PipelineSetting names another Jenkins now")
+
 // removeJob deletes the job, and with it builds and queue items. Jenkins interrupts a
 // build that runs; one that does not give in is killed.
 func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution) error {
-	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
-	if failure != nil {
-		// Of a project that is being deleted, the setting or its Secret may go first.
-		if eng = c.engines.last(e.Namespace); eng == nil {
-			return fmt.Errorf("%s", failure.Message)
-		}
+	if e.Status.Reason == v1alpha1.ReasonNameConflict {
+		return nil // the job of that name is somebody else's
+	}
+	eng, err := c.engineOf(ctx, e)
+	if err != nil {
+		return err
 	}
 	release, err := eng.slot()
 	if err != nil {
@@ -93,13 +107,58 @@ func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecutio
 	}
 	defer release()
 	ref := refOf(e)
+	if at := e.Status.Engine.Server; at != "" && at != eng.url {
+		ev, err := eng.client.Find(ctx, ref, string(e.UID))
+		if err == nil && !ev.Exists { // else it is the same Jenkins at another address
+			err = fmt.Errorf("job %s is at %s: %w", ref, at, errStranded)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	err = eng.client.DeleteJob(ctx, ref)
-	if jenkins.IsConflict(err) && e.Status.Engine.Build != 0 {
-		c.log(e).Info("killing the build of a deleted execution", "job", ref.String())
-		if err := eng.client.Kill(ctx, ref, int(e.Status.Engine.Build)); err != nil && !jenkins.IsNotFound(err) {
+	if !jenkins.IsConflict(err) {
+		return err
+	}
+	c.log(e).Info("killing the builds of a deleted execution", "job", ref.String())
+	if err := c.killAll(ctx, eng, e, ref); err != nil {
+		return err
+	}
+	return eng.client.DeleteJob(ctx, ref)
+}
+
+// killAll ends whatever builds the job of an execution has, be they known or not.
+func (c *executions) killAll(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, ref jenkins.JobRef) error {
+	ev, err := eng.client.Find(ctx, ref, string(e.UID))
+	if err != nil {
+		return err
+	}
+	for _, b := range ev.Builds {
+		if !b.Building {
+			continue
+		}
+		if err := eng.client.Kill(ctx, ref, b.Number); err != nil && !jenkins.IsNotFound(err) {
 			return fmt.Errorf("kill build: %w", err)
 		}
-		err = eng.client.DeleteJob(ctx, ref)
 	}
-	return err
+	return nil
+}
+
+// engineOf is the Jenkins that an execution was started at or, where that is not known any
+// more, its project's.
+func (c *executions) engineOf(ctx context.Context, e *v1alpha1.PipelineExecution) (*engine, error) {
+	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
+	if failure != nil {
+		// Of a project that is being deleted, the setting or its Secret may go first.
+		eng = c.engines.last(e.Namespace)
+	}
+	if at := e.Status.Engine.Server; at != "" && (eng == nil || eng.url != at) {
+		if old := c.engines.at(e.Namespace, at); old != nil {
+			return old, nil
+		}
+	}
+	if eng == nil {
+		return nil, errors.New(failure.Message)
+	}
+	return eng, nil
 }

@@ -23,14 +23,17 @@ func (c *executions) gather(ctx context.Context, e *v1alpha1.PipelineExecution, 
 		Agent:     c.agent(e),
 	}
 	c.requeue(e, m)
-	if !pipeline.Ended(e.Status.Phase) && e.Status.Engine != nil {
-		seen.Engine = c.watchEngine(ctx, e, m)
+	switch {
+	case pipeline.Ended(e.Status.Phase):
+	case e.Status.Engine != nil:
+		seen.Server, seen.Engine = c.watchEngine(ctx, e, m)
 		c.recall(ctx, e, m)
+	case seen.Admission.Admitted:
+		if eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace)); failure == nil {
+			seen.Server = eng.url
+		}
 	}
 	seen.Memory = m.Memory
-	if !m.held.IsZero() {
-		seen.Memory.HeldFor += c.o.Clock.Since(m.held)
-	}
 	return seen
 }
 
@@ -53,21 +56,34 @@ func (c *executions) requeue(e *v1alpha1.PipelineExecution, m *memory) {
 	}
 }
 
-// watchEngine is Jenkins as it was looked at last, and has it looked at from now on.
-func (c *executions) watchEngine(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) pipeline.Engine {
+// watchEngine is the run's Jenkins as it was looked at last, and has it looked at from now
+// on. That is the one that the run was started at, for as long as this process knows how
+// to reach it; else the project's, whose address is given too.
+func (c *executions) watchEngine(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) (server string, view pipeline.Engine) {
 	eng, failure := c.engines.of(ctx, e.Namespace, c.setting(e.Namespace))
+	if failure == nil {
+		server = eng.url
+	}
+	if at := e.Status.Engine.Server; at != "" && at != server {
+		if old := c.engines.at(e.Namespace, at); old != nil {
+			eng, failure = old, nil
+		}
+	}
 	if failure != nil {
 		// Since when is not known; since the epoch is long enough to say so at once.
-		return pipeline.Engine{Down: failure.Reason, Message: failure.Message}
+		return "", pipeline.Engine{Down: failure.Reason, Message: failure.Message}
 	}
 	if m.engine != eng {
 		if m.engine != nil {
+			if m.engine.url != eng.url { // what was learnt there says nothing here
+				m.Evidence, m.Search, m.Provisioned = nil, nil, false
+			}
 			m.engine.unwatch(e.UID)
 		}
 		m.engine = eng
 		eng.watch(e.UID, keyOf(e), refOf(e))
 	}
-	return eng.view(e.UID)
+	return server, eng.view(e.UID)
 }
 
 // recall works the run's timeouts out again after a restart.

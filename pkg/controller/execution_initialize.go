@@ -44,12 +44,13 @@ type inputs struct {
 type prepared struct {
 	inputs
 	compiled     *pipeline.Compiled
+	namespace    string // of the agent
 	stepTimeouts map[pipeline.StepIndex]time.Duration
 }
 
 func (p *prepared) initialized() *pipeline.Initialized {
 	c := p.compiled
-	return &pipeline.Initialized{Stages: c.Stages, Nothing: c.Nothing, Timeout: c.Timeout, AgentTimeout: c.AgentTimeout, StepTimeouts: p.stepTimeouts}
+	return &pipeline.Initialized{Stages: c.Stages, Nothing: c.Nothing, Timeout: c.Timeout, AgentTimeout: c.AgentTimeout, Namespace: p.namespace, StepTimeouts: p.stepTimeouts}
 }
 
 // initialize finds out what an admitted run is: its commit, its config, its number. All
@@ -197,12 +198,19 @@ func (c *executions) fillConfig(ctx context.Context, e *v1alpha1.PipelineExecuti
 	if err != nil {
 		return err
 	}
-	path, text, err := c.o.Reader.File(ctx, repo, e.Spec.Source.Commit, pipeline.ConfigPaths(in.pipeline))
+	commit := e.Spec.Source.Commit
+	if !pipeline.Trusts(in.pipeline, e.Spec.Source) { // what strangers bring does not say what is done with it
+		base := "refs/heads/" + firstNonEmpty(e.Spec.Source.BaseBranch, e.Spec.Source.Branch)
+		if commit, err = c.o.Reader.Resolve(ctx, repo, base); err != nil {
+			return readFailure(err, "resolve %s", base)
+		}
+	}
+	path, text, err := c.o.Reader.File(ctx, repo, commit, pipeline.ConfigPaths(in.pipeline))
 	if err != nil {
-		return readFailure(err, "read the config at %s", short(e.Spec.Source.Commit))
+		return readFailure(err, "read the config at %s", short(commit))
 	}
 	if text == "" {
-		return failForGood(v1alpha1.ReasonInvalidConfig, "config file %s at %s is empty", path, short(e.Spec.Source.Commit))
+		return failForGood(v1alpha1.ReasonInvalidConfig, "config file %s at %s is empty", path, short(commit))
 	}
 	e.Spec.Config = text
 	return nil
@@ -249,9 +257,10 @@ func compile(e *v1alpha1.PipelineExecution, in inputs) (*prepared, error) {
 	if unsupported := config.Unsupported(); len(unsupported) > 0 {
 		return nil, failForGood(v1alpha1.ReasonInvalidConfig, "%w", pipeline.ConfigErrors(unsupported))
 	}
+	namespace := agentNamespace(e, in.setting)
 	compiled, err := pipeline.Compile(pipeline.CompileInput{
 		Execution: e, Pipeline: in.pipeline, Setting: in.setting, Repository: in.repository, Config: config,
-		Credential: credentialKind(in.login), Namespace: executorNamespace(e.Namespace, in.setting), SecretName: bundleName(e),
+		Credential: credentialKind(in.login), Namespace: namespace, SecretName: bundleName(e),
 	})
 	if err != nil {
 		reason := v1alpha1.ReasonInvalidConfig
@@ -260,7 +269,7 @@ func compile(e *v1alpha1.PipelineExecution, in inputs) (*prepared, error) {
 		}
 		return nil, failForGood(reason, "%w", err)
 	}
-	return &prepared{inputs: in, compiled: compiled, stepTimeouts: stepTimeouts(config, compiled)}, nil
+	return &prepared{inputs: in, compiled: compiled, namespace: namespace, stepTimeouts: stepTimeouts(config, compiled)}, nil
 }
 
 // stepTimeouts finds the place of each step of the config in the status, where the clone

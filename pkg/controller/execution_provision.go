@@ -46,7 +46,7 @@ func (c *executions) tryProvision(ctx context.Context, e *v1alpha1.PipelineExecu
 		}
 		m.config = p
 	}
-	namespace := executorNamespace(e.Namespace, p.setting)
+	namespace := p.namespace
 	if err := c.ensureNamespace(ctx, e.Namespace, namespace); err != nil {
 		return err
 	}
@@ -241,14 +241,22 @@ func (c *executions) deleteBundle(ctx context.Context, e *v1alpha1.PipelineExecu
 	return nil
 }
 
-// agentNamespaces are where a run may have its agent and Secret: where the setting says,
-// and where its agent was seen, since the setting may have changed or gone meanwhile.
+// agentNamespaces are where a run may have its agent and Secret: where its intent says,
+// whatever the setting has said since, and where its agent was seen.
 func (c *executions) agentNamespaces(e *v1alpha1.PipelineExecution) []string {
-	all := []string{executorNamespace(e.Namespace, c.setting(e.Namespace))}
+	all := []string{agentNamespace(e, c.setting(e.Namespace))}
 	if a := e.Status.Agent; a != nil && !slices.Contains(all, a.Namespace) {
 		all = append(all, a.Namespace)
 	}
 	return all
+}
+
+// agentNamespace is where a run has its agent: it keeps what was written down.
+func agentNamespace(e *v1alpha1.PipelineExecution, setting *v1alpha1.PipelineSetting) string {
+	if e.Status.Engine != nil && e.Status.Engine.Namespace != "" {
+		return e.Status.Engine.Namespace
+	}
+	return executorNamespace(e.Namespace, setting)
 }
 
 func executorNamespace(project string, setting *v1alpha1.PipelineSetting) string {

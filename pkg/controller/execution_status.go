@@ -29,16 +29,9 @@ func (c *executions) note(m *memory, plan pipeline.Plan) {
 	now := c.o.Clock.Now()
 	switch {
 	case !plan.Missing:
-		m.MissingSince = time.Time{}
+		m.MissingSince, m.Search = time.Time{}, nil
 	case m.MissingSince.IsZero():
 		m.MissingSince = now
-	}
-	if !m.held.IsZero() {
-		m.HeldFor += now.Sub(m.held)
-		m.held = time.Time{}
-	}
-	if plan.Held {
-		m.held = now
 	}
 }
 

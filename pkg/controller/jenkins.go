@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,12 @@ const (
 	lookTimeout = 30 * time.Second
 	// pingEvery is how many looks go by between two questions whether it is shutting down.
 	pingEvery = 10
+	// pauseReads bounds the builds that are asked whether somebody paused them in one look,
+	// each once in pauseEvery at most: nothing else tells.
+	pauseReads = 4
+	pauseEvery = 10 * time.Second
+	// pauseTries is how often in a row a Jenkins may not know before it is not asked again.
+	pauseTries = 8
 	// stageReads bounds the stages read in one look, so that its cost does not grow with
 	// the number of builds; the ones read longest ago come first.
 	stageReads       = 24
@@ -45,6 +52,9 @@ type watching interface {
 	Ping(ctx context.Context) (jenkins.Info, error)
 	Snapshot(ctx context.Context, folders ...string) (jenkins.Snapshot, error)
 	Stages(ctx context.Context, ref jenkins.JobRef, number int) ([]jenkins.Stage, error)
+	PendingInputs(ctx context.Context, ref jenkins.JobRef, number int) ([]jenkins.Input, error)
+	PauseState(ctx context.Context, ref jenkins.JobRef, number int) (paused, building bool, err error)
+	LogTail(ctx context.Context, ref jenkins.JobRef, number int, limit int64) (string, error)
 }
 
 // triggering is how a build comes to be, once.
@@ -52,6 +62,7 @@ type triggering interface {
 	EnsureJob(ctx context.Context, j jenkins.Job) (bool, error)
 	Start(ctx context.Context, ref jenkins.JobRef, p jenkins.Params) (jenkins.Queued, error)
 	Find(ctx context.Context, ref jenkins.JobRef, uid string) (jenkins.Evidence, error)
+	Gone(ctx context.Context, ref jenkins.JobRef, uid string) error
 }
 
 // ending is how a build or its job ends before its time.
@@ -76,6 +87,7 @@ type Jenkins interface {
 // about its queue and one about each folder per look, however many there are.
 type engine struct {
 	client  Jenkins
+	url     string // without a slash at its end
 	log     *slog.Logger
 	clock   clock.WithTicker
 	metrics *Metrics
@@ -94,6 +106,8 @@ type engine struct {
 	quiet     bool
 	session   string
 	looked    bool
+	suspects  map[string]*suspect // folders that could not be read, by name
+	noPauses  int                 // answers in a row that this session cannot tell whether a build is paused
 }
 
 type watched struct {
@@ -105,8 +119,9 @@ type watched struct {
 
 func newEngine(o Options, client Jenkins, url string, notify func(types.NamespacedName), refused func()) *engine {
 	return &engine{
-		client: client, log: o.Log.With("jenkins", url), clock: o.Clock, metrics: o.Metrics, notify: notify, refused: refused,
+		client: client, url: strings.TrimRight(url, "/"), log: o.Log.With("jenkins", url), clock: o.Clock, metrics: o.Metrics, notify: notify, refused: refused,
 		verbs: make(chan struct{}, verbLimit), kicked: make(chan struct{}, 1), watches: map[types.UID]*watched{},
+		suspects: map[string]*suspect{},
 	}
 }
 
@@ -129,6 +144,13 @@ func (e *engine) unwatch(uid types.UID) {
 	e.mu.Unlock()
 }
 
+// idle: it watches nothing.
+func (e *engine) idle() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.watches) == 0
+}
+
 // kick asks for a look at once.
 func (e *engine) kick() {
 	select {
@@ -141,9 +163,12 @@ func (e *engine) kick() {
 func (e *engine) view(uid types.UID) pipeline.Engine {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v := pipeline.Engine{Down: e.down, Message: e.message, DownSince: e.downSince, QuietingDown: e.quiet}
+	v := pipeline.Engine{Server: e.url, Down: e.down, Message: e.message, DownSince: e.downSince, QuietingDown: e.quiet}
 	if w := e.watches[uid]; w != nil {
 		v.Look = w.look
+		if s := e.suspects[w.ref.Folder]; s != nil && e.down == "" {
+			v.Down, v.Message, v.DownSince = s.reason, s.message, s.since
+		}
 	}
 	return v
 }
@@ -151,6 +176,8 @@ func (e *engine) view(uid types.UID) pipeline.Engine {
 // run looks until ctx ends.
 func (e *engine) run(ctx context.Context) {
 	defer e.client.Close()
+	var aside sync.WaitGroup
+	defer aside.Wait()
 	next := time.Duration(0)
 	for {
 		timer := e.clock.NewTimer(next)
@@ -167,6 +194,7 @@ func (e *engine) run(ctx context.Context) {
 		}
 		begin := e.clock.Now()
 		e.tick(ctx)
+		e.lookAside(ctx, &aside)
 		took := e.clock.Since(begin)
 		e.metrics.jenkinsSeconds.Observe(took.Seconds())
 		next = e.interval(took)
@@ -221,15 +249,16 @@ func (e *engine) tick(ctx context.Context) {
 		}
 	}
 	e.up()
-	e.apply(at, snap)
+	e.apply(at, snap, folders)
 	e.readStages(ctx)
+	e.readPauses(ctx)
 }
 
 func (e *engine) due() (folders []string, ping bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, w := range e.watches {
-		if !slices.Contains(folders, w.ref.Folder) {
+		if e.suspects[w.ref.Folder] == nil && !slices.Contains(folders, w.ref.Folder) {
 			folders = append(folders, w.ref.Folder)
 		}
 	}
@@ -298,14 +327,18 @@ func (e *engine) notifyAll() {
 	}
 }
 
-// apply takes over what a look showed and tells whose picture changed.
-func (e *engine) apply(at time.Time, snap jenkins.Snapshot) {
-	var changed []types.NamespacedName
+// apply takes over what a look at folders showed and tells whose picture changed.
+func (e *engine) apply(at time.Time, snap jenkins.Snapshot, folders []string) {
+	changed := e.suspect(snap.Failed)
 	e.mu.Lock()
 	for uid, w := range e.watches {
+		if _, failed := snap.Failed[w.ref.Folder]; failed || !slices.Contains(folders, w.ref.Folder) {
+			continue // nothing is known of it, or it is watched since the look began
+		}
 		look := lookOf(string(uid), at, snap.Session, snap.Jobs, w.ref)
 		old := w.look
 		look.Stages, look.StagesAt, look.NoStages = old.Stages, old.StagesAt, old.NoStages
+		look.Question, look.Paused, look.PausedAt = old.Question, old.Paused, old.PausedAt
 		if w.final = w.final && isOver(look); isOver(look) && !w.final {
 			look.StagesAt = time.Time{} // they may have moved since
 		}
@@ -314,7 +347,9 @@ func (e *engine) apply(at time.Time, snap jenkins.Snapshot) {
 			changed = append(changed, w.key)
 		}
 	}
-	e.session = snap.Session
+	if e.session != snap.Session {
+		e.session, e.noPauses = snap.Session, 0 // plugins change with a restart only
+	}
 	e.mu.Unlock()
 	for _, k := range changed {
 		e.notify(k)
@@ -369,14 +404,30 @@ func (e *engine) readStages(ctx context.Context) {
 				e.log.Debug("stages not read", "execution", r.key, "error", err)
 				return nil
 			}
-			e.applyStages(r, at, stages, err != nil)
+			e.applyStages(r, at, stages, e.question(ctx, r, stages), err != nil)
 			return nil
 		})
 	}
 	_ = g.Wait() // its functions return nil: stages are best effort
 }
 
-func (e *engine) applyStages(r stageRead, at time.Time, stages []jenkins.Stage, none bool) {
+// question is what the build asks, "" when it asks nothing or Jenkins cannot tell.
+func (e *engine) question(ctx context.Context, r stageRead, stages []jenkins.Stage) string {
+	if r.over || !slices.ContainsFunc(stages, func(s jenkins.Stage) bool { return s.Status == jenkins.StagePaused }) {
+		return ""
+	}
+	inputs, err := e.client.PendingInputs(ctx, r.ref, r.number)
+	if err != nil {
+		e.log.Debug("question not read", "execution", r.key, "error", err)
+	}
+	var questions []string
+	for _, in := range inputs {
+		questions = append(questions, in.Message)
+	}
+	return strings.Join(questions, "; ")
+}
+
+func (e *engine) applyStages(r stageRead, at time.Time, stages []jenkins.Stage, question string, none bool) {
 	e.mu.Lock()
 	w := e.watches[r.uid]
 	if w == nil {
@@ -384,8 +435,8 @@ func (e *engine) applyStages(r stageRead, at time.Time, stages []jenkins.Stage, 
 		return
 	}
 	seen := stagesOf(stages)
-	changed := none != w.look.NoStages || r.over || !sameStages(w.look.Stages, seen)
-	w.look.Stages, w.look.StagesAt, w.look.NoStages, w.final = seen, at, none, r.over
+	changed := none != w.look.NoStages || r.over || question != w.look.Question || !sameStages(w.look.Stages, seen)
+	w.look.Stages, w.look.StagesAt, w.look.NoStages, w.look.Question, w.final = seen, at, none, question, r.over
 	e.mu.Unlock()
 	if changed {
 		e.notify(r.key)

@@ -33,6 +33,8 @@ func TestLooksAreShared(t *testing.T) {
 				seen["queue"]++
 			case strings.Contains(r, "/wfapi/describe"):
 				seen["stages"]++
+			case strings.Contains(r, "/stages/pauseState"):
+				seen["pauses"]++
 			case strings.Contains(r, "/job/"+w.project+"/api/json"):
 				seen["folder"]++
 			case !strings.Contains(r, "GET /api/json"):
@@ -44,15 +46,16 @@ func TestLooksAreShared(t *testing.T) {
 		}
 		return nil
 	})
-	looks, folders, stages := seen["queue"], seen["folder"], seen["stages"]
+	looks, folders, stages, pauses := seen["queue"], seen["folder"], seen["stages"], seen["pauses"]
+	delete(seen, "pauses")
 	delete(seen, "queue")
 	delete(seen, "folder")
 	delete(seen, "stages")
 	if len(seen) > 0 {
 		t.Errorf("unexpected requests: %v", seen)
 	}
-	if folders > looks+1 || stages > 24*(looks+1) {
-		t.Errorf("%d looks made %d requests for folders and %d for stages", looks, folders, stages)
+	if folders > looks+1 || stages > 24*(looks+1) || pauses > 4*(looks+1) {
+		t.Errorf("%d looks made %d requests for folders, %d for stages and %d about pauses", looks, folders, stages, pauses)
 	}
 	for i := range n {
 		g.open(fmt.Sprintf("r%d", i))

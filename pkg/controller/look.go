@@ -130,6 +130,8 @@ func engineFailure(err error) *pipeline.Failure {
 		return &pipeline.Failure{Reason: v1alpha1.ReasonNameConflict, Message: err.Error(), Terminal: true}
 	case errors.Is(err, jenkins.ErrInvalid):
 		return &pipeline.Failure{Reason: v1alpha1.ReasonEngineError, Message: err.Error(), Terminal: true}
+	case errors.Is(err, jenkins.ErrHidden):
+		return &pipeline.Failure{Reason: v1alpha1.ReasonEngineUnauthorized, Message: "Jenkins hides it: " + err.Error()}
 	case jenkins.IsUnauthorized(err):
 		return &pipeline.Failure{Reason: v1alpha1.ReasonEngineUnauthorized, Message: "Jenkins does not accept the credentials: " + err.Error()}
 	case jenkins.IsForbidden(err):

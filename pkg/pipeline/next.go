@@ -3,6 +3,8 @@ package pipeline
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 )
 
@@ -29,8 +31,8 @@ const (
 	downTime = 10 * time.Second
 	// stagesTime is how long the end of a run waits for its last stages to be read.
 	stagesTime = 10 * time.Second
-	// timeoutGrace is what Jenkins, which has the same timeout, gets before we step in.
-	timeoutGrace = 30 * time.Second
+	// abandonTime is how long a run waits for a Jenkins that cannot be used.
+	abandonTime = 24 * time.Hour
 	// glance is when to look again at what should change any moment.
 	glance = time.Second
 )
@@ -61,7 +63,7 @@ const (
 //	            Succeeded | Failed | Aborted ── DoRelease
 //
 // The ladder is Stop, Term, Kill, then the pod is deleted. No terminal phase follows from
-// a Jenkins that cannot be reached.
+// a Jenkins that cannot be used, before it could not for abandonTime.
 func Next(o Observed, now time.Time) Plan {
 	d := &decision{Observed: o, now: now}
 	d.plan.Status = *o.Execution.Status.DeepCopy()
@@ -72,6 +74,9 @@ func Next(o Observed, now time.Time) Plan {
 		d.release()
 	case d.status.Engine == nil || d.status.Phase == "" || d.status.Phase == v1alpha1.PhaseQueued:
 		d.queued()
+	case d.elsewhere():
+		d.noteAgent()
+		d.stranded()
 	case d.status.Engine.Build == 0:
 		d.noteAgent() // a run of a moment is over by the next look at Jenkins, and its pod gone
 		d.trigger()
@@ -83,6 +88,7 @@ func Next(o Observed, now time.Time) Plan {
 		d.plan.Status = *o.Execution.Status.DeepCopy()
 		return d.plan
 	}
+	d.clock()
 	d.conditions()
 	return d.plan
 }
@@ -94,6 +100,7 @@ type decision struct {
 	plan   Plan
 	status *v1alpha1.PipelineExecutionStatus
 	idle   bool // nothing is to be written
+	paused bool // the build is, by the newest that is known
 }
 
 func (d *decision) do(v Verb, target int64) {
@@ -198,15 +205,20 @@ func (d *decision) admit(init Initialized) {
 		d.finish(v1alpha1.PhaseSucceeded, v1alpha1.ReasonNothingToRun, "no stage has anything to do: every `when` says no")
 		return
 	}
-	d.status.Engine = &v1alpha1.EngineStatus{Kind: "Jenkins", Job: d.Job, Attempt: 1}
+	if init.Timeout > 0 {
+		d.status.Timeout = &metav1.Duration{Duration: init.Timeout}
+	}
+	d.status.Engine = &v1alpha1.EngineStatus{Kind: "Jenkins", Job: d.Job, Namespace: init.Namespace, Attempt: 1}
 	d.say(v1alpha1.PhasePending, v1alpha1.ReasonStarting, "triggering the build")
 	d.intend()
 }
 
-// intend records that the build is about to be triggered. It is written before the
-// request is sent, so a controller that finds it knows to look for a build.
+// intend records that the build is about to be triggered, and where. It is written before
+// the request is sent, so a controller that finds it knows to look for a build. Whoever
+// calls it knows that none was triggered before.
 func (d *decision) intend() {
-	d.status.Engine.IntentAt = microStamp(d.now)
+	e := d.status.Engine
+	e.IntentAt, e.Server = microStamp(d.now), firstNonEmpty(d.Server, e.Server)
 	d.again(time.Millisecond)
 }
 

@@ -31,8 +31,16 @@ func (d *decision) over(b EngineBuild) {
 		d.again(glance)
 		return
 	}
-	phase, reason, message := d.verdict(b, reason, message)
-	d.finish(phase, reason, message)
+	v := d.verdict(b, reason, message)
+	if v.vague && d.Memory.Log == nil {
+		d.do(DoReadLog, b.Number)
+		d.again(glance)
+		return
+	}
+	if v.vague {
+		v = v.explained(*d.Memory.Log)
+	}
+	d.finish(v.phase, v.reason, v.message)
 }
 
 func stagesResult(result v1alpha1.Phase, stop string) v1alpha1.Phase {
@@ -42,54 +50,64 @@ func stagesResult(result v1alpha1.Phase, stop string) v1alpha1.Phase {
 	return result
 }
 
-// verdict says how a run ended, the cause first.
-func (d *decision) verdict(b EngineBuild, stop, message string) (v1alpha1.Phase, string, string) {
+// verdict is how a run ended, the cause first.
+type verdict struct {
+	phase           v1alpha1.Phase
+	reason, message string
+	vague           bool // the log may say more
+}
+
+func (d *decision) verdict(b EngineBuild, stop, message string) verdict {
 	if b.Result == v1alpha1.PhaseSucceeded {
-		return v1alpha1.PhaseSucceeded, v1alpha1.ReasonSucceeded, ""
+		return verdict{v1alpha1.PhaseSucceeded, v1alpha1.ReasonSucceeded, "", false}
 	}
 	switch stop {
 	case "":
 	case v1alpha1.ReasonTimeout:
-		return v1alpha1.PhaseFailed, stop, d.timeoutMessage()
+		return verdict{v1alpha1.PhaseFailed, stop, d.timeoutMessage(), false}
 	case v1alpha1.ReasonAgentTimeout:
-		return v1alpha1.PhaseFailed, stop, firstNonEmpty(message, "the agent was not ready in time")
+		return verdict{v1alpha1.PhaseFailed, stop, firstNonEmpty(message, "the agent was not ready in time"), false}
 	default:
-		return v1alpha1.PhaseAborted, stop, message
+		return verdict{v1alpha1.PhaseAborted, stop, message, false}
 	}
-	if step, ok := d.failedStep(); ok && b.Result == v1alpha1.PhaseFailed {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonStepFailed, step
+	step, failed, exited := d.failedStep()
+	if failed && exited && b.Result == v1alpha1.PhaseFailed {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonStepFailed, step, false}
 	}
-	if a := d.Agent; a != nil && a.Dead {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonAgentLost, fmt.Sprintf("agent pod %s: %s", a.Name, firstNonEmpty(a.Trouble, "it died"))
+	if a := d.status.Agent; a != nil && a.Message != "" {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonAgentLost, fmt.Sprintf("agent pod %s: %s", a.Pod, a.Message), false}
 	}
-	if step, ok := d.slowStep(); ok && b.Result == v1alpha1.PhaseAborted {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonTimeout, step
+	if slow, ok := d.slowStep(); ok && b.Result == v1alpha1.PhaseAborted {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonTimeout, slow, false}
 	}
-	if limit := d.timeout(); b.Result == v1alpha1.PhaseAborted && limit > 0 && d.ran() >= limit-timeoutGrace/10 {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonTimeout, d.timeoutMessage()
+	if limit := d.timeout(); b.Result == v1alpha1.PhaseAborted && limit > 0 && d.ran() >= limit {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonTimeout, d.timeoutMessage(), false}
 	}
-	if step, ok := d.failedStep(); ok {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonStepFailed, step
+	if failed {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonStepFailed, step, true}
 	}
 	if b.Result == v1alpha1.PhaseAborted {
-		return v1alpha1.PhaseAborted, v1alpha1.ReasonAbortedInEngine, "the build was aborted in Jenkins"
+		return verdict{v1alpha1.PhaseAborted, v1alpha1.ReasonAbortedInEngine, "the build was aborted in Jenkins", true}
 	}
+	when := "but no step failed"
 	if d.status.StartedAt == nil {
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonEngineError, fmt.Sprintf("Jenkins ended the build as %s before its first step; its log says why", firstNonEmpty(b.Raw, "failed"))
+		when = "before its first step"
 	}
-	return v1alpha1.PhaseFailed, v1alpha1.ReasonEngineError, fmt.Sprintf("Jenkins ended the build as %s, but no step failed; its log says why", firstNonEmpty(b.Raw, "failed"))
+	return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonEngineError, fmt.Sprintf("Jenkins ended the build as %s, %s; its log says why", firstNonEmpty(b.Raw, "failed"), when), true}
 }
 
-func (d *decision) failedStep() (string, bool) {
+// failedStep describes the first step that failed. exited: its script ended by itself, and
+// not since it, or what it ran on, was taken away.
+func (d *decision) failedStep() (description string, failed, exited bool) {
 	for i := range d.status.Stages {
 		st := &d.status.Stages[i]
 		for _, s := range st.Steps {
 			if s.Phase == v1alpha1.PhaseFailed {
-				return fmt.Sprintf("stage %q, %s", st.Name, describeStep(s)), true
+				return fmt.Sprintf("stage %q, %s", st.Name, describeStep(s)), true, s.ExitCode != nil && *s.ExitCode > 0
 			}
 		}
 	}
-	return "", false
+	return "", false, false
 }
 
 // slowStep finds a step that Jenkins ended for its own timeout: the build is ABORTED

@@ -9,7 +9,9 @@ import (
 
 // follow decides about a run whose build is known.
 func (d *decision) follow() {
+	d.paused = d.isPaused()
 	if d.Engine.At.IsZero() || d.Engine.Down != "" {
+		d.plan.Held = d.holding() // nobody knows better
 		if !d.shout() && d.status.Reason == "" {
 			d.say(d.status.Phase, v1alpha1.ReasonInEngineQueue, "looking at the build")
 		}
@@ -23,6 +25,7 @@ func (d *decision) follow() {
 		d.lost()
 		return
 	}
+	d.usable()
 	d.status.Engine.URL = firstNonEmpty(b.URL, d.status.Engine.URL)
 	if !b.Building {
 		d.over(b)
@@ -68,6 +71,7 @@ func (d *decision) duplicate() bool {
 
 // lost decides about a build that Jenkins does not show any more.
 func (d *decision) lost() {
+	d.plan.Held = d.holding()
 	ev, ok := d.missing(lostTime)
 	if !ok {
 		return
@@ -85,7 +89,8 @@ func (d *decision) lost() {
 	d.finish(v1alpha1.PhaseFailed, v1alpha1.ReasonEngineLost, message)
 }
 
-// noteAgent records where the steps run. Where a run was is kept when its pod is gone.
+// noteAgent records where the steps run, and why that died. Both are kept when the pod is
+// gone.
 func (d *decision) noteAgent() {
 	a := d.Agent
 	if a == nil || a.Name == "" {
@@ -94,7 +99,14 @@ func (d *decision) noteAgent() {
 	if old := d.status.Agent; old != nil && old.Pod != a.Name && (a.Deleting || a.Dead) {
 		return
 	}
-	d.status.Agent = &v1alpha1.AgentStatus{Namespace: a.Namespace, Pod: a.Name, Node: a.Node}
+	next := &v1alpha1.AgentStatus{Namespace: a.Namespace, Pod: a.Name, Node: a.Node}
+	if old := d.status.Agent; old != nil && old.Pod == a.Name {
+		next.Message = old.Message
+	}
+	if a.Dead && next.Message == "" {
+		next.Message = clip(firstNonEmpty(a.Trouble, "it died"), 512)
+	}
+	d.status.Agent = next
 }
 
 // begun tells whether steps have run. Where Jenkins cannot tell stages, the agent does.
@@ -125,6 +137,7 @@ func (d *decision) awaitAgent() {
 		}
 	}
 	if d.Engine.QuietingDown {
+		d.plan.Held = true
 		message = "Jenkins is preparing to shut down; " + message
 	}
 	d.say(v1alpha1.PhasePending, v1alpha1.ReasonWaitingForAgent, message)
@@ -132,31 +145,29 @@ func (d *decision) awaitAgent() {
 
 func (d *decision) run() {
 	if d.status.StartedAt == nil {
-		d.status.StartedAt = Stamp(d.startTime())
+		d.status.StartedAt, d.status.Hold = Stamp(d.startTime()), nil
 	}
-	paused, question := false, ""
 	running := ""
-	for i := range d.status.Stages {
-		st := &d.status.Stages[i]
-		switch st.Phase {
-		case v1alpha1.PhasePaused:
-			paused, question = true, st.Name
-		case v1alpha1.PhaseRunning:
+	for _, st := range d.status.Stages {
+		if st.Phase == v1alpha1.PhaseRunning {
 			running = st.Name
 		}
 	}
+	question := d.asks()
 	switch {
-	case d.Memory.Paused:
+	case d.paused:
 		d.plan.Held = true
-		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonPaused, "paused by spec.control; a script that runs is not interrupted")
-	case paused && running == "":
+		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonPaused, d.pauseMessage())
+	case question != "" && running == "":
 		d.plan.Held = true
-		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonWaitingForApproval, fmt.Sprintf("stage %q asks for an approval", question))
+		d.say(v1alpha1.PhasePaused, v1alpha1.ReasonWaitingForApproval, question)
 	case d.Engine.QuietingDown:
 		d.plan.Held = true
 		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "Jenkins is preparing to shut down: the run goes on after that")
 	case d.Memory.PauseError != "" && d.Execution.Spec.Control == v1alpha1.ControlPause:
 		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "cannot be paused: "+d.Memory.PauseError)
+	case question != "":
+		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, fmt.Sprintf("stage %q runs; %s", running, question))
 	case running != "":
 		d.say(v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, fmt.Sprintf("stage %q runs", running))
 	default:
@@ -176,25 +187,4 @@ func (d *decision) startTime() time.Time {
 		break
 	}
 	return d.now
-}
-
-// pause makes the build do what spec.control says, between two steps.
-func (d *decision) pause() {
-	if d.status.StartedAt == nil {
-		return
-	}
-	want := d.Execution.Spec.Control == v1alpha1.ControlPause
-	was := d.Memory.Paused || d.Execution.Status.Phase == v1alpha1.PhasePaused && d.Execution.Status.Reason == v1alpha1.ReasonPaused
-	if want == was && d.Memory.Paused == want {
-		return
-	}
-	if wait := d.Memory.PauseTried.Add(lostTime).Sub(d.now); d.Memory.PauseError != "" && wait > 0 {
-		d.again(wait)
-		return
-	}
-	if want {
-		d.do(DoPause, d.status.Engine.Build)
-	} else {
-		d.do(DoResume, d.status.Engine.Build)
-	}
 }

@@ -76,6 +76,7 @@ func (d *decision) adopt(b EngineBuild) {
 	if d.Engine.Session != "" {
 		e.Session = d.Engine.Session
 	}
+	d.usable()
 }
 
 func (d *decision) inQueue(item EngineItem) {
@@ -94,6 +95,7 @@ func (d *decision) inQueue(item EngineItem) {
 	if d.shout() {
 		return
 	}
+	d.usable()
 	message := "Jenkins: " + firstNonEmpty(item.Why, "the build is in its queue")
 	if d.Engine.QuietingDown {
 		message = "Jenkins is preparing to shut down and starts nothing: " + firstNonEmpty(item.Why, "the build is in its queue")
@@ -107,16 +109,16 @@ func (d *decision) start() {
 		d.finish(v1alpha1.PhaseAborted, reason, message+" before it started")
 		return
 	}
+	if d.Server != "" && d.Server != d.status.Engine.Server {
+		d.intend() // the setting was changed, and nothing was sent yet
+		return
+	}
 	if f := d.Memory.Provision; f != nil && !d.Memory.Provisioned {
-		if f.Terminal {
-			d.finish(v1alpha1.PhaseFailed, f.Reason, f.Message)
+		if d.failed(f) {
 			return
 		}
-		d.say(v1alpha1.PhasePending, f.Reason, f.Message)
-		if wait := f.Until.Sub(d.now); wait > 0 {
-			d.again(wait)
-			return
-		}
+	} else if d.shout() {
+		return
 	}
 	switch {
 	case !d.Memory.Provisioned:
@@ -138,6 +140,7 @@ func (d *decision) sent(s Started) {
 			e.QueueID = s.QueueID
 		}
 		e.Session = firstNonEmpty(s.Session, e.Session)
+		d.usable()
 		if d.Memory.Cancelled != 0 && d.Memory.Cancelled == e.QueueID {
 			d.vanished()
 			return
@@ -153,16 +156,8 @@ func (d *decision) sent(s Started) {
 			d.finish(v1alpha1.PhaseAborted, reason, message+" before it started")
 			return
 		}
-		if f := s.Failure; f != nil {
-			if f.Terminal {
-				d.finish(v1alpha1.PhaseFailed, f.Reason, f.Message)
-				return
-			}
-			d.say(v1alpha1.PhasePending, f.Reason, f.Message)
-			if wait := f.Until.Sub(d.now); wait > 0 {
-				d.again(wait)
-				return
-			}
+		if f := s.Failure; f != nil && d.failed(f) {
+			return
 		}
 		d.intend()
 	default:
@@ -190,11 +185,11 @@ func (d *decision) search() {
 		d.again(wait)
 		return
 	}
+	d.plan.Missing = true
 	ev := d.Memory.Evidence
 	if ev == nil || ev.At.Before(settled) {
 		d.shout()
-		d.do(DoFind, 0)
-		d.again(settleTime)
+		d.find(settleTime)
 		return
 	}
 	if ev.NextBuild > 1 {
@@ -260,21 +255,19 @@ func (d *decision) missing(t time.Duration) (Evidence, bool) {
 	if ev := d.evidence(); !ev.At.Before(settled) {
 		return ev, true
 	}
-	d.do(DoFind, 0)
-	d.again(t)
+	d.find(t)
 	return Evidence{}, false
 }
 
-// shout says why nothing moves when Jenkins cannot be used, and that it does. The phase
-// stays what it was.
-func (d *decision) shout() bool {
-	if d.Engine.Down == "" {
-		return false
+// find searches, and says why the last search found nothing out. That a job is not shown
+// does not mean that it is gone: the account may have lost the right to see it.
+func (d *decision) find(again time.Duration) {
+	if Ended(d.status.Phase) {
+		return
 	}
-	if wait := d.Engine.DownSince.Add(downTime).Sub(d.now); wait > 0 {
-		d.again(wait)
-		return true
+	if f := d.Memory.Search; f != nil && d.failed(f) {
+		return
 	}
-	d.say(d.status.Phase, d.Engine.Down, d.Engine.Message)
-	return true
+	d.do(DoFind, 0)
+	d.again(again)
 }

@@ -23,6 +23,7 @@ const (
 	DoDeleteAgent Verb = "DeleteAgent" // the pod
 	DoPause       Verb = "Pause"       // build Target
 	DoResume      Verb = "Resume"      // build Target
+	DoReadLog     Verb = "ReadLog"     // the end of the log of build Target
 	DoRelease     Verb = "Release"     // secrets, then the label that keeps it in memory
 )
 
@@ -35,7 +36,7 @@ type Plan struct {
 	Target int64
 	// Missing: Jenkins does not show what should be there. The controller keeps since when.
 	Missing bool
-	// Held: the clocks of the timeouts stand still.
+	// Held: the clocks of the timeouts stand still; Status.Hold says since when.
 	Held bool
 	// After is when to decide again if nothing happens before; 0: nothing is due.
 	After time.Duration
@@ -46,7 +47,9 @@ type Plan struct {
 type Observed struct {
 	Execution *v1alpha1.PipelineExecution
 	// Job is the full name of its Jenkins job.
-	Job       string
+	Job string
+	// Server is the Jenkins that its project uses now, "" when there is none.
+	Server    string
 	Admission Admission
 	Memory    Memory
 	Engine    Engine
@@ -65,18 +68,19 @@ type Memory struct {
 	Intent time.Time
 	// Start is the outcome of the last DoStart.
 	Start *Started
-	// Evidence is the outcome of the last DoFind.
+	// Evidence is the outcome of the last DoFind that had one; Search is why the last had
+	// none, nil when it had.
 	Evidence *Evidence
+	Search   *Failure
 	// MissingSince is since when plans say Missing.
 	MissingSince time.Time
 	// Cancelled is the queue item that DoCancelQueue took out.
 	Cancelled int64
-	// Paused is what the last DoPause or DoResume achieved; PauseError why it did not.
-	Paused     bool
+	// PauseError is why the last DoPause or DoResume, at PauseTried, achieved nothing.
 	PauseError string
 	PauseTried time.Time
-	// HeldFor is for how long plans have said Held.
-	HeldFor time.Duration
+	// Log is the end of the build's log, nil before DoReadLog.
+	Log *string
 	// Stop is when the last rung of the stop ladder was tried.
 	Stop time.Time
 	// AgentDeleted is when DoDeleteAgent was done.
@@ -98,6 +102,8 @@ type Initialized struct {
 	// Timeout of the run from the start of its agent, AgentTimeout of the agent's start;
 	// 0: none.
 	Timeout, AgentTimeout time.Duration
+	// Namespace of its agent and its Secret.
+	Namespace string
 	// StepTimeouts are those of single steps, by their place in Stages; Jenkins keeps them.
 	StepTimeouts map[StepIndex]time.Duration
 }
@@ -128,6 +134,8 @@ type Started struct {
 // Engine is how Jenkins looked at last.
 type Engine struct {
 	Look
+	// Server is the address of the Jenkins that was looked at.
+	Server string
 	// Down is the reason why it cannot be used now, "" when it can; DownSince is since when.
 	Down, Message string
 	DownSince     time.Time
@@ -148,6 +156,9 @@ type Look struct {
 	Stages    []EngineStage
 	StagesAt  time.Time // when they were read; zero: never
 	NoStages  bool      // this Jenkins cannot tell stages
+	Question  string    // that an input step asks
+	Paused    bool      // the build is paused between two steps, by whomever
+	PausedAt  time.Time // when that was read; zero: never
 }
 
 // Evidence is the outcome of a thorough search for one run.

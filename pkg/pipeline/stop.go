@@ -69,28 +69,24 @@ func (d *decision) beginStop(reason string) {
 }
 
 // tooLong tells whether a timeout has passed. The clocks stand still while a run is
-// paused or Jenkins starts nothing.
+// paused or Jenkins starts nothing. Jenkins has a timeout as well, but a much longer one:
+// its clock does not stand still.
 func (d *decision) tooLong() (reason, message string) {
 	init := d.Memory.Initialized
-	if init == nil || d.plan.Held {
+	switch {
+	case d.plan.Held:
 		return "", ""
-	}
-	if d.status.StartedAt != nil {
+	case d.status.StartedAt != nil:
 		limit := d.timeout()
 		if limit <= 0 {
 			return "", ""
 		}
-		if left := limit + timeoutGrace - d.ran(); left > 0 {
+		if left := limit - d.ran(); left > 0 {
 			d.again(left)
 			return "", ""
 		}
 		return v1alpha1.ReasonTimeout, d.timeoutMessage()
-	}
-	if init.AgentTimeout <= 0 {
-		return "", ""
-	}
-	if d.Engine.QuietingDown {
-		d.plan.Held = true
+	case init == nil || init.AgentTimeout <= 0:
 		return "", ""
 	}
 	waiting := meta.FindStatusCondition(d.status.Conditions, v1alpha1.ConditionProvisioned)
@@ -98,7 +94,7 @@ func (d *decision) tooLong() (reason, message string) {
 		d.again(init.AgentTimeout) // it begins to wait with this look
 		return "", ""
 	}
-	left := init.AgentTimeout + d.Memory.HeldFor - d.now.Sub(waiting.LastTransitionTime.Time)
+	left := init.AgentTimeout + d.heldFor() - d.now.Sub(waiting.LastTransitionTime.Time)
 	if left > 0 {
 		d.again(left)
 		return "", ""
@@ -106,11 +102,16 @@ func (d *decision) tooLong() (reason, message string) {
 	return v1alpha1.ReasonAgentTimeout, fmt.Sprintf("the agent was not ready within %s: %s", init.AgentTimeout, d.status.Message)
 }
 
+// timeout of the run; 0: none. It was written down when the run was admitted: what it
+// follows from may be gone by now.
 func (d *decision) timeout() time.Duration {
-	if d.Memory.Initialized == nil {
-		return 0
+	switch {
+	case d.status.Timeout != nil:
+		return d.status.Timeout.Duration
+	case d.Memory.Initialized != nil:
+		return d.Memory.Initialized.Timeout
 	}
-	return d.Memory.Initialized.Timeout
+	return 0
 }
 
 // ran is how long the run has run, without the time that it was held.
@@ -118,7 +119,7 @@ func (d *decision) ran() time.Duration {
 	if d.status.StartedAt == nil {
 		return 0
 	}
-	return d.now.Sub(d.status.StartedAt.Time) - d.Memory.HeldFor
+	return d.now.Sub(d.status.StartedAt.Time) - d.heldFor()
 }
 
 func (d *decision) timeoutMessage() string {

@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+func TestNextStops(t *testing.T) {
+	decide(t, map[string]decided{
+		"a stop begins with Stop": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, verb: DoStop, target: 1, after: rungTime},
+		},
+		"a newer run stops it too": {
+			given: given(initialized(), running(time.Minute), seen(runs), admission(Admission{Admitted: true, SupersededBy: "app-2"})),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "app-2", verb: DoStop, target: 1},
+			check: func(t *testing.T, p Plan) {
+				if p.Status.Engine.StopReason != v1alpha1.ReasonSuperseded {
+					t.Errorf("stopReason = %s", p.Status.Engine.StopReason)
+				}
+			},
+		},
+		"Stop is given its time": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, 5*time.Second, 5*time.Second)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, after: 10 * time.Second},
+		},
+		"then comes Term": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, rungTime, rungTime)),
+			want:  wanted{phase: run, verb: DoTerm, target: 1},
+		},
+		"then Kill": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoTerm, v1alpha1.ReasonStopped, 2*rungTime, rungTime)),
+			want:  wanted{phase: run, verb: DoKill, target: 1},
+		},
+		"then the pod is deleted": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoKill, v1alpha1.ReasonStopped, 3*rungTime, rungTime), agent(func(*Agent) {})),
+			want:  wanted{phase: run, verb: DoDeleteAgent},
+		},
+		"and Kill again": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoKill, v1alpha1.ReasonStopped, 3*rungTime, rungTime)),
+			want:  wanted{phase: run, verb: DoKill, target: 1},
+		},
+		"after a restart of ours the rung is tried again": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, 5*time.Second, 0),
+				memory(func(m *Memory) { m.Stop = time.Time{} })),
+			want: wanted{phase: run, verb: DoStop, target: 1},
+		},
+		"the reason of a stop is not changed by a later wish": {
+			given: given(initialized(), running(2*time.Hour), seen(abort), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonTimeout, time.Minute, time.Minute)),
+			want:  wanted{phase: failure, reason: v1alpha1.ReasonTimeout, message: "timeout of 1h0m0s"},
+		},
+		"a stop by a person is asked once for a timeout too": {
+			given: given(initialized(), running(time.Minute), seen(abort), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, 5*time.Second, 5*time.Second)),
+			want:  wanted{phase: halted, reason: v1alpha1.ReasonStopped},
+		},
+	})
+}
