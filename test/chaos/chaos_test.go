@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -13,13 +14,18 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/cluster"
 )
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // it would tell of each connection that the test breaks
+	os.Exit(cluster.Main(m))
+}
 
 // settings are taken from the environment, so that a failure can be played again:
 //
@@ -331,11 +337,15 @@ func (t *trial) tell(r run, wrong []string) {
 		to = e.Status.FinishedAt.Add(2 * time.Second)
 	}
 	fmt.Fprintf(&b, "%s\nseed %d; uid %s; effects %v\n", title, t.plan.seed, e.UID, log.effects(e.UID, e.CreationTimestamp.Time, to))
-	fmt.Fprintf(&b, "status: %+v\nengine: %+v\nagent: %+v\nphases:\n", e.Status, e.Status.Engine, e.Status.Agent)
+	status, err := yaml.Marshal(e.Status)
+	if err != nil {
+		t.Error(err)
+	}
+	fmt.Fprintf(&b, "status:\n%s\nphases:\n", indent(string(status)))
 	for _, m := range rec.history {
 		fmt.Fprintf(&b, "  %s %s\n", log.clock(m.at), m.what)
 	}
-	fmt.Fprintf(&b, "what broke:\n%s", log.around(e.CreationTimestamp.Add(-time.Second), to))
+	fmt.Fprintf(&b, "what broke:\n%s", log.around(e.CreationTimestamp.Add(-5*time.Second), to))
 	for _, build := range t.w.Jenkins.Builds() {
 		if uidOf(build.Params) == e.UID {
 			fmt.Fprintf(&b, "build %d: %s\n%s\n", build.Number, build.Result, indent(build.Log))

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/kubectl-pipeline/kubectl-pipeline/test/harness"
 )
 
@@ -22,15 +24,9 @@ func endHookd(which choice, kill bool) func(context.Context, *world, strike) err
 	return func(ctx context.Context, w *world, s strike) error {
 		w.hookd.Lock()
 		defer w.hookd.Unlock()
-		var victims []*harness.Hookd
-		for _, h := range w.Hookd {
-			leads, err := leads(h)
-			if err != nil {
-				return err
-			}
-			if which(leads) {
-				victims = append(victims, h)
-			}
+		victims, err := w.choose(ctx, which)
+		if err != nil {
+			return err
 		}
 		if len(victims) == 0 {
 			w.nobody(s)
@@ -54,6 +50,28 @@ func endHookd(which choice, kill bool) func(context.Context, *world, strike) err
 		}
 		return nil
 	}
+}
+
+// leaderWait is how long somebody who leads is waited for, when nobody does just now.
+const leaderWait = 10 * time.Second
+
+func (w *world) choose(ctx context.Context, which choice) (victims []*harness.Hookd, err error) {
+	err = wait.PollUntilContextTimeout(ctx, relistWait, leaderWait, true, func(context.Context) (bool, error) {
+		for _, h := range w.Hookd {
+			leads, err := leads(h)
+			if err != nil {
+				return false, err
+			}
+			if which(leads) {
+				victims = append(victims, h)
+			}
+		}
+		return len(victims) > 0, nil
+	})
+	if wait.Interrupted(err) {
+		return nil, nil
+	}
+	return victims, err
 }
 
 // leads tells whether a replica leads, by what it said last of that.

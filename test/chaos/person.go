@@ -37,11 +37,18 @@ func (p *person) begin() error {
 	if p.run.kind.run != nil {
 		p.run.kind.run(e)
 	}
+	executions := p.w.Clients.Executions(p.run.project)
 	err := stubborn(p.ctx, func() error {
-		_, err := p.w.Clients.Executions(p.run.project).Create(p.ctx, e, metav1.CreateOptions{})
+		made, err := executions.Create(p.ctx, e, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			made, err = executions.Get(p.ctx, e.Name, metav1.GetOptions{})
+		}
+		if err == nil {
+			p.w.watch.know(made)
+		}
 		return err
 	})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if err != nil {
 		return fmt.Errorf("create it: %w", err)
 	}
 	p.w.log.note("%s/%s: begins", p.run.project, p.run.name)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -71,7 +72,7 @@ func (w *watcher) once(ctx context.Context) {
 	for i := range list.Items {
 		all = append(all, &list.Items[i])
 	}
-	w.replace(all)
+	w.replace(all, list.ResourceVersion)
 	stream, err := w.clients.Executions("").Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
 	if err != nil {
 		return
@@ -86,8 +87,8 @@ func (w *watcher) once(ctx context.Context) {
 	}
 }
 
-// replace takes over a list. What it lacks is gone.
-func (w *watcher) replace(all []*v1alpha1.PipelineExecution) {
+// replace takes over a list of some version. What it lacks is gone, unless it is newer.
+func (w *watcher) replace(all []*v1alpha1.PipelineExecution, version string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	there := map[types.UID]bool{}
@@ -96,9 +97,24 @@ func (w *watcher) replace(all []*v1alpha1.PipelineExecution) {
 		w.take(e, false)
 	}
 	for uid, r := range w.records {
-		r.gone = r.gone || !there[uid]
+		order, err := resourceversion.CompareResourceVersion(r.latest.ResourceVersion, version)
+		if err != nil {
+			w.problem("compare versions: %v", err)
+		}
+		r.gone = r.gone || !there[uid] && order <= 0
 	}
 	w.check()
+}
+
+// know takes over what was just made. The watch may miss it, when it is deleted before
+// the watch is back; or may have shown more of it already.
+func (w *watcher) know(e *v1alpha1.PipelineExecution) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.records[e.UID] == nil {
+		w.take(e, false)
+		w.check()
+	}
 }
 
 func (w *watcher) see(e *v1alpha1.PipelineExecution, gone bool) {

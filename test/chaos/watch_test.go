@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,9 +56,11 @@ func staged(phase v1alpha1.Phase) func(*v1alpha1.PipelineExecutionStatus) {
 // what went away meanwhile.
 func TestQuota(t *testing.T) {
 	w := newWatcher(nil, map[string]int{"p": 2}, "in-line")
+	version := 100
 	execution := func(name, pipeline string, phase v1alpha1.Phase) *v1alpha1.PipelineExecution {
+		version++
 		return &v1alpha1.PipelineExecution{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "p", Name: name, UID: types.UID(name)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "p", Name: name, UID: types.UID(name), ResourceVersion: strconv.Itoa(version)},
 			Spec:       v1alpha1.PipelineExecutionSpec{PipelineRef: v1alpha1.LocalReference{Name: pipeline}},
 			Status:     v1alpha1.PipelineExecutionStatus{Phase: phase},
 		}
@@ -67,14 +70,21 @@ func TestQuota(t *testing.T) {
 	w.see(execution("c", "app", v1alpha1.PhaseQueued), false)
 	w.see(execution("a", "app", ok), false)
 	w.see(execution("c", "app", v1alpha1.PhasePending), false)
-	w.replace([]*v1alpha1.PipelineExecution{execution("c", "app", v1alpha1.PhasePending), execution("d", "in-line", v1alpha1.PhaseRunning)})
+	w.replace([]*v1alpha1.PipelineExecution{execution("c", "app", v1alpha1.PhasePending), execution("d", "in-line", v1alpha1.PhaseRunning)}, "200")
 	w.see(execution("d", "in-line", v1alpha1.PhaseRunning), true)
 	w.see(execution("e", "in-line", v1alpha1.PhaseRunning), false)
 	if wrong := w.wrong(); len(wrong) > 0 {
 		t.Fatalf("within the quota, and yet: %q", wrong)
 	}
 	w.see(execution("f", "in-line", v1alpha1.PhasePending), false)
+	w.replace(nil, "102") // it is older than what is known
 	want := []string{"p: 3 executions are active, its quota is 2", "p: 2 runs of in-line are active, it says one at a time"}
+	if rec := w.find(run{project: "p", name: "f"}); rec == nil || rec.gone {
+		t.Errorf("a list that is older than an execution makes it %+v", rec)
+	}
+	if rec := w.find(run{project: "p", name: "b"}); rec == nil || !rec.gone {
+		t.Errorf("what a later list lacks is %+v", rec)
+	}
 	if got := w.wrong(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("problems %q, want %q", got, want)
 	}
