@@ -2,10 +2,12 @@ package jenkinstest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,17 +15,19 @@ import (
 // build is one run of a job. Its log, stages and outcome are guarded by its own mutex: steps write while requests read. Lock order:
 // Server.mu, then build.mu.
 type build struct {
-	s       *Server
-	job     *item
-	number  int
-	queueID int64
-	params  []param
-	user    string
-	queued  time.Time
-	start   time.Time
-	script  string
-	jobName string // full name and path at the start: they are read without the server's lock
-	jobPath string
+	s        *Server
+	job      *item
+	number   int
+	queueID  int64
+	params   []param
+	user     string
+	queued   time.Time
+	start    time.Time
+	script   string
+	hint     string // durability
+	noResume bool
+	jobName  string // full name and path at the start: they are read without the server's lock
+	jobPath  string
 
 	ctx    context.Context // ends with the build
 	cancel context.CancelCauseFunc
@@ -66,11 +70,23 @@ type stageNode struct {
 func (s *Server) newBuild(job *item, it *queueItem) *build {
 	b := &build{
 		s: s, job: job, number: job.next, queueID: it.id, params: it.params, user: it.user, queued: it.since, start: s.clock.Now(),
-		script: job.def.script, jobName: job.fullName(), jobPath: job.path(), done: make(chan struct{}), term: make(chan struct{}),
+		script: job.def.script, hint: job.def.hint, noResume: job.def.noResume, jobName: job.fullName(), jobPath: job.path(), done: make(chan struct{}), term: make(chan struct{}),
 	}
 	b.ctx, b.cancel = context.WithCancelCause(s.ctx)
 	job.next++
-	job.builds = append(job.builds, b)
+	if s.opts.HiddenTick <= 0 {
+		job.builds = append(job.builds, b)
+	} else {
+		job.leaving++
+		s.after(s.opts.HiddenTick, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			job.leaving--
+			job.builds = append(job.builds, b)
+			slices.SortFunc(job.builds, func(a, b *build) int { return cmp.Compare(a.number, b.number) })
+			s.maintain()
+		})
+	}
 	kind := job.def.kind
 	s.wg.Go(func() { b.run(kind) })
 	return b

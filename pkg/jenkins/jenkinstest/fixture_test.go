@@ -3,6 +3,7 @@ package jenkinstest_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"flag"
 	"fmt"
@@ -201,3 +202,17 @@ func (*slowAgents) Provision(ctx context.Context, _ jenkinstest.NodeRequest, _ i
 }
 
 func (*slowAgents) Close() error { return nil }
+
+func decode(t *testing.T, r reply) map[string]any {
+	t.Helper()
+	if ct := r.header.Get("Content-Type"); r.status != 200 || !strings.HasPrefix(ct, "application/json") {
+		t.Fatalf("status %d, type %s, want JSON:\n%s", r.status, ct, r.body)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(r.body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+const start = "/job/f/job/j/buildWithParameters?delay=0sec"

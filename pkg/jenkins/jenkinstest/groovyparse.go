@@ -1,7 +1,6 @@
 package jenkinstest
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -41,6 +40,7 @@ type arg struct {
 	name  string // "" when positional
 	value value
 	line  int
+	plus  int // how often "+" joined pieces of strings in it
 }
 
 // value is one of string, int, bool, []string, []*call (without bodies), *block, identRef, *call (without arguments).
@@ -54,9 +54,10 @@ type parser struct {
 	toks  []token
 	pos   int
 	depth int
+	plus  int // "+" seen so far
 }
 
-// parseScript compiles a Jenkinsfile. The error is a *syntaxError.
+// parseScript compiles a Jenkinsfile. The error is a *syntaxError or a *codeTooLarge.
 func parseScript(src string) (*script, error) {
 	toks, err := lex(src)
 	if err != nil {
@@ -69,7 +70,7 @@ func parseScript(src string) (*script, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.checkSizes()
 }
 
 // CheckJenkinsfile compiles a script as the double would and reports the first error, without running anything.
@@ -218,8 +219,9 @@ func (p *parser) arg() (arg, error) {
 		a.name = t.text
 		p.pos += 2
 	}
+	before := p.plus
 	v, err := p.value()
-	a.value = v
+	a.value, a.plus = v, p.plus-before
 	return a, err
 }
 
@@ -264,6 +266,7 @@ func (p *parser) str() (string, error) {
 	text := []byte(t.text)
 	for p.isPunct("+") && !p.peek().newline {
 		p.pos++
+		p.plus++
 		if t, err = p.want(tokString, ""); err != nil {
 			return "", err
 		}
@@ -311,9 +314,5 @@ func (p *parser) list() (value, error) {
 
 // compileReport is what Jenkins writes into the log of a build whose script does not compile.
 func compileReport(err error) string {
-	var se *syntaxError
-	if !errors.As(err, &se) {
-		se = &syntaxError{1, 1, err.Error()}
-	}
-	return "org.codehaus.groovy.control.MultipleCompilationErrorsException: startup failed:\n" + se.Error() + "\n\n1 error\n"
+	return "org.codehaus.groovy.control.MultipleCompilationErrorsException: startup failed:\n" + err.Error() + "\n\n1 error\n"
 }

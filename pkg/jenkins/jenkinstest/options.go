@@ -28,10 +28,12 @@ type Options struct {
 	NoStageREST bool // plugin pipeline-rest-api is missing: no wfapi
 	NoGraphView bool // plugin pipeline-graph-view is missing: no stages/tree, no stages/pauseState
 
-	LeftTick  time.Duration         // how long an item is out of the queue before its build exists
-	InputTick time.Duration         // how long an input is still listed after it was answered
-	StopGrace time.Duration         // how long a stopped `sh` may go on before its step is given up; default 60 s
-	RefuseRun func(job string) bool // a queue decision handler: true makes Jenkins refuse a trigger
+	LeftTick   time.Duration         // how long an item is out of the queue before its build exists
+	HiddenTick time.Duration         // how long the queue names a build that is not there yet: 404
+	LogTick    time.Duration         // how long a build runs before its log begins: empty, X-More-Data, NOT_EXECUTED
+	InputTick  time.Duration         // how long an input is still listed after it was answered
+	StopGrace  time.Duration         // how long a stopped `sh` may go on before its step is given up; default 60 s
+	RefuseRun  func(job string) bool // a queue decision handler: true makes Jenkins refuse a trigger
 }
 
 const (

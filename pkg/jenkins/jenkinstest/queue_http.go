@@ -49,6 +49,10 @@ func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, user string
 		page(w, http.StatusInternalServerError, "Error", "Could not cancel run")
 	default:
 		s.cancelItem(it)
+		if !s.opts.since(211) {
+			redirect(w, cmpOr(r.Referer(), s.absolute(r, "queue/")))
+			return
+		}
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

@@ -65,9 +65,7 @@ func (s *Server) Restart(o RestartOptions) (lost []BuildInfo) {
 				b.lose()
 				continue
 			default:
-				b.mu.Lock()
-				b.resuming = true
-				b.mu.Unlock()
+				b.survive(o.Crash, now)
 			}
 			kept = append(kept, b)
 		}
@@ -110,6 +108,31 @@ func (s *Server) resumeAll() {
 	})
 	s.wakeLocked()
 	s.maintain()
+}
+
+// maxResumptionAge is how old a Pipeline may be that goes on after a restart.
+const maxResumptionAge = 30 * 24 * time.Hour
+
+// survive decides whether a build goes on after a restart: not when its Pipeline said so, was too careless with its state for the way
+// Jenkins ended, or is too old. The texts for that are ours.
+func (b *build) survive(crash bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	result, why := "", ""
+	switch {
+	case b.noResume:
+		result, why = "ABORTED", "Resume disabled by user, aborting"
+	case crash && b.hint == "PERFORMANCE_OPTIMIZED":
+		result, why = "FAILURE", "hudson.AbortException: Cannot resume build because the durability setting PERFORMANCE_OPTIMIZED does not survive an unclean shutdown"
+	case now.Sub(b.start) > maxResumptionAge:
+		result, why = "ABORTED", "Killing run which has been running for more than 30 days"
+	default:
+		b.resuming = true
+		return
+	}
+	b.log = append(b.log, why+"\n"...)
+	b.conclude(result, "Finished: ")
+	b.cancel(errKilled)
 }
 
 // lose forgets a build as if its directory had vanished.

@@ -2,6 +2,7 @@ package jenkinstest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -117,10 +118,10 @@ var plugins = []string{
 func (s *Server) pluginsObject() *object {
 	names := plugins
 	if !s.opts.NoGraphView {
-		names = append(names[:len(names):len(names)], "pipeline-graph-view")
+		names = append(slices.Clip(names), "pipeline-graph-view")
 	}
 	if !s.opts.NoStageREST {
-		names = append(names[:len(names):len(names)], "pipeline-rest-api")
+		names = append(slices.Clip(names), "pipeline-rest-api")
 	}
 	o := &object{class: "hudson.LocalPluginManager"}
 	o.add("plugins", func() any {

@@ -56,6 +56,14 @@ const maxCalls = 500 // nested; a method that calls itself ends as a stack overf
 
 // run is the whole life of a build.
 func (b *build) run(kind string) {
+	if d := b.s.opts.LogTick; d > 0 {
+		t := b.s.clock.NewTimer(d)
+		select {
+		case <-t.C():
+		case <-b.ctx.Done():
+			t.Stop()
+		}
+	}
 	b.println("Started by user " + b.user)
 	err := b.runScript(kind)
 	b.explain(err)
