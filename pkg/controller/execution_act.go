@@ -108,6 +108,9 @@ func (c *executions) start(ctx context.Context, eng *engine, e *v1alpha1.Pipelin
 	queued, err := eng.client.Start(ctx, ref, jenkins.Params{UID: string(e.UID), Attempt: int(e.Status.Engine.Attempt)})
 	started.At = c.o.Clock.Now()
 	switch {
+	case err == nil && queued.Coalesced:
+		// Merged with an item that may be somebody else's: what Jenkins shows of ours decides.
+		started.Failure = &pipeline.Failure{Reason: v1alpha1.ReasonStarting, Message: "Jenkins merged the trigger with another; looking for the build"}
 	case err == nil:
 		m.failures = 0
 		started.Outcome, started.QueueID, started.Session = pipeline.OutcomeAccepted, queued.QueueID, queued.Session

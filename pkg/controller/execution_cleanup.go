@@ -94,9 +94,6 @@ var errStranded = errors.New("the PipelineSetting names another Jenkins now")
 // removeJob deletes the job, and with it builds and queue items. Jenkins interrupts a
 // build that runs; one that does not give in is killed.
 func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecution) error {
-	if e.Status.Reason == v1alpha1.ReasonNameConflict {
-		return nil // the job of that name is somebody else's
-	}
 	eng, err := c.engineOf(ctx, e)
 	if err != nil {
 		return err
@@ -116,7 +113,7 @@ func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecutio
 			return err
 		}
 	}
-	err = eng.client.DeleteJob(ctx, ref)
+	err = eng.client.DeleteJob(ctx, ref, string(e.UID))
 	if !jenkins.IsConflict(err) {
 		return err
 	}
@@ -124,7 +121,7 @@ func (c *executions) removeJob(ctx context.Context, e *v1alpha1.PipelineExecutio
 	if err := c.killAll(ctx, eng, e, ref); err != nil {
 		return err
 	}
-	return eng.client.DeleteJob(ctx, ref)
+	return eng.client.DeleteJob(ctx, ref, string(e.UID))
 }
 
 // killAll ends whatever builds the job of an execution has, be they known or not.

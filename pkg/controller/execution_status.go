@@ -27,6 +27,7 @@ type runtimeObject = runtime.Object
 // note keeps what a plan says about time.
 func (c *executions) note(m *memory, plan pipeline.Plan) {
 	now := c.o.Clock.Now()
+	m.AgentGone = m.AgentGone || plan.AgentGone
 	switch {
 	case !plan.Missing:
 		m.MissingSince, m.Search = time.Time{}, nil
@@ -106,6 +107,9 @@ func mark(e *v1alpha1.PipelineExecution) {
 // controllers that wait for it.
 func (c *executions) tell(old, e *v1alpha1.PipelineExecution) {
 	s := e.Status
+	if was := old.Status.Engine; was != nil && s.Engine != nil && s.Engine.Attempt > was.Attempt {
+		c.o.Recorder.Event(e, corev1.EventTypeWarning, v1alpha1.ReasonEngineLost, s.Message)
+	}
 	if old.Status.Phase == s.Phase && old.Status.Reason == s.Reason {
 		return
 	}

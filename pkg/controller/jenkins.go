@@ -71,7 +71,7 @@ type ending interface {
 	Stop(ctx context.Context, ref jenkins.JobRef, number int) error
 	Term(ctx context.Context, ref jenkins.JobRef, number int) error
 	Kill(ctx context.Context, ref jenkins.JobRef, number int) error
-	DeleteJob(ctx context.Context, ref jenkins.JobRef) error
+	DeleteJob(ctx context.Context, ref jenkins.JobRef, uid string) error
 }
 
 // Jenkins is one Jenkins as the controllers use it; *jenkins.Client is one.

@@ -47,7 +47,7 @@ func verbs(c *jenkins.Client) map[string]func(context.Context) error {
 		"Proceed":       func(ctx context.Context) error { _, err := c.Proceed(ctx, ref, 1, "A"); return err },
 		"AbortInput":    func(ctx context.Context) error { _, err := c.AbortInput(ctx, ref, 1, "A"); return err },
 		"Gone":          func(ctx context.Context) error { return c.Gone(ctx, ref, "u") },
-		"DeleteJob":     func(ctx context.Context) error { return c.DeleteJob(ctx, ref) },
+		"DeleteJob":     func(ctx context.Context) error { return c.DeleteJob(ctx, ref, "u") },
 		"DeleteFolder":  func(ctx context.Context) error { return c.DeleteFolder(ctx, "shop") },
 	}
 }

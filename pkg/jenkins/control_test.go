@@ -95,7 +95,7 @@ func TestDeletionOfABusyJobIsAConflict(t *testing.T) {
 	p := newPair(t, jenkinstest.Options{Agents: agents})
 	p.start(t, pipelineOf(oneStep))
 	release()
-	ok(t, p.DeleteJob(ctx, ref))
+	ok(t, p.DeleteJob(ctx, ref, "uid-1"))
 	if left := p.double.Jobs(); len(left) > 0 {
 		t.Errorf("jobs = %v", left)
 	}
@@ -103,7 +103,7 @@ func TestDeletionOfABusyJobIsAConflict(t *testing.T) {
 		t.Errorf("deletion of the root: %v", err)
 	}
 	c := rawPair(t, xerror("Failed to interrupt and stop 1 build of shop/app"))
-	if err := c.DeleteJob(ctx, ref); !jenkins.IsConflict(err) || !strings.Contains(err.Error(), "Failed to interrupt") {
+	if err := c.DeleteJob(ctx, ref, "uid-1"); !jenkins.IsConflict(err) || !strings.Contains(err.Error(), "Failed to interrupt") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -64,8 +64,8 @@ func TestOneExecutionFromCreationToDeletion(t *testing.T) {
 			if diff := cmp.Diff(p.log(t), readAll(t, p)); diff != "" {
 				t.Errorf("log (-want +got):\n%s", diff)
 			}
-			ok(t, p.DeleteJob(ctx, ref))
-			ok(t, p.DeleteJob(ctx, ref))
+			ok(t, p.DeleteJob(ctx, ref, "uid-1"))
+			ok(t, p.DeleteJob(ctx, ref, "uid-1"))
 			ok(t, p.DeleteFolder(ctx, ref.Folder))
 			if left := append(p.double.Jobs(), p.double.Folders()...); len(left) > 0 {
 				t.Errorf("left behind: %v", left)

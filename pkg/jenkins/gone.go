@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -49,20 +50,45 @@ func parentOf(ref JobRef) JobRef {
 	return JobRef{"", ref.Folder}
 }
 
-// DeleteJob deletes a job with its builds. A job that is gone is success; one that Jenkins hides from our account is [ErrHidden].
-// Running builds are interrupted by Jenkins first; when they do not end within its 15 seconds, the error is a conflict
-// ([IsConflict]) and the deletion may be asked for again.
-func (c *Client) DeleteJob(ctx context.Context, ref JobRef) error {
-	err := c.delete(ctx, ref)
-	if IsNotFound(err) {
-		// Whoever made a job by that name in the meantime wants it gone as well.
-		if err = c.Gone(ctx, ref, "deleted"); err == nil {
-			if err = c.delete(ctx, ref); IsNotFound(err) {
-				err = nil // its folder was gone, too
-			}
+// DeleteJob deletes the job of an execution with its builds. One that is gone is success, and so is one that belongs to somebody
+// else, which is left alone; one that Jenkins hides from our account is [ErrHidden]. Running builds are interrupted by Jenkins
+// first; when they do not end within its 15 seconds, the error is a conflict ([IsConflict]) and the deletion may be asked for again.
+func (c *Client) DeleteJob(ctx context.Context, ref JobRef, uid string) error {
+	return wrap(c.deleteJob(ctx, ref, uid), "delete job %s", ref)
+}
+
+func (c *Client) deleteJob(ctx context.Context, ref JobRef, uid string) error {
+	ours, err := c.owns(ctx, ref, uid)
+	switch {
+	case IsNotFound(err):
+		if err := c.Gone(ctx, ref, uid); err != nil { // it makes one, to be deleted now
+			return err
 		}
+	case err != nil:
+		return err
+	case !ours:
+		return nil
 	}
-	return wrap(err, "delete job %s", ref)
+	if err = c.delete(ctx, ref); IsNotFound(err) {
+		return nil // in a folder that was gone, or somebody was faster
+	}
+	return err
+}
+
+// owns tells whether a job is that of the execution: its description says so or, where somebody edited that, one of its builds does.
+func (c *Client) owns(ctx context.Context, ref JobRef, uid string) (bool, error) {
+	var out struct {
+		rawJob
+		Description string `json:"description"`
+	}
+	if _, err := c.getJSON(ctx, ref.path()+"/api/json", "description,"+jobTree+"{0,5},queueItem["+itemTree+"]", maxJSON, &out); err != nil {
+		return false, err
+	}
+	if m := marker.FindStringSubmatch(out.Description); m != nil {
+		return m[1] == uid, nil
+	}
+	return out.QueueItem != nil && out.QueueItem.item().UID == uid ||
+		slices.ContainsFunc(out.state().Builds, func(b Build) bool { return b.UID == uid }), nil
 }
 
 // DeleteFolder deletes a folder with everything in it. A folder that is not there, or that is hidden from our account, is success.

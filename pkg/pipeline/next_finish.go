@@ -38,7 +38,7 @@ func (d *decision) over(b EngineBuild) {
 		return
 	}
 	if v.vague {
-		v = v.explained(*d.Memory.Log)
+		v = d.lonely(v.explained(*d.Memory.Log))
 	}
 	d.finish(v.phase, v.reason, v.message)
 }
@@ -94,6 +94,15 @@ func (d *decision) verdict(b EngineBuild, stop, message string) verdict {
 		when = "before its first step"
 	}
 	return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonEngineError, fmt.Sprintf("Jenkins ended the build as %s, %s; its log says why", firstNonEmpty(b.Raw, "failed"), when), true}
+}
+
+// lonely is the verdict on a build of which nobody knows why it ended, but that its agent
+// went away before it did.
+func (d *decision) lonely(v verdict) verdict {
+	if v.vague && d.Memory.AgentGone && d.status.Agent != nil {
+		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonAgentLost, fmt.Sprintf("agent pod %s was deleted while the build ran", d.status.Agent.Pod), false}
+	}
+	return v
 }
 
 // failedStep describes the first step that failed. exited: its script ended by itself, and

@@ -36,6 +36,8 @@ func (d *decision) follow() {
 		d.awaitAgent()
 	} else {
 		d.run()
+		a := d.Agent
+		d.plan.AgentGone = d.status.Agent != nil && (a == nil || a.Deleting)
 	}
 	d.stop()
 	if d.plan.Verb == DoNothing {

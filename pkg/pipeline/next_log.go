@@ -47,11 +47,12 @@ func (v verdict) explained(log string) verdict {
 			found = all[0] // the others follow from it
 		}
 		if v.reason == v1alpha1.ReasonStepFailed && c.reason != v1alpha1.ReasonAgentLost {
-			return v
+			continue
 		}
 		if v.reason == v1alpha1.ReasonEngineError && c.reason == v1alpha1.ReasonAbortedInEngine {
 			continue // a failure is no abort
 		}
+		v.vague = false
 		v.reason, v.message = c.reason, c.says+clip(strings.TrimSpace(found[len(found)-1]), 512)
 		if v.phase = v1alpha1.PhaseFailed; c.reason == v1alpha1.ReasonAbortedInEngine {
 			v.phase = v1alpha1.PhaseAborted

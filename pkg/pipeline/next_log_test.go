@@ -56,6 +56,14 @@ func TestNextReadsTheLog(t *testing.T) {
 			given: given(initialized(), running(time.Minute), seen(abort), stages(stage("1.1 compile", halted)), logged("Pod shop-pipeline/agent-1 was just deleted\nFinished: ABORTED\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonAgentLost, message: "agent-1 was just deleted"},
 		},
+		"an agent that went away before its build ended, for no reason that is told": {
+			given: given(initialized(), running(time.Minute), seen(abort), stages(stage("1.1 compile", halted)), logged(""), gone),
+			want:  wanted{phase: failure, reason: v1alpha1.ReasonAgentLost, message: "agent pod agent-1 was deleted while the build ran"},
+		},
+		"but not for a reason that is": {
+			given: given(initialized(), running(time.Minute), seen(abort), stages(stage("1.1 compile", halted)), logged("Aborted by Ada\n"), gone),
+			want:  wanted{phase: halted, reason: v1alpha1.ReasonAbortedInEngine, message: "by Ada"},
+		},
 		"a pod that could not be made": {
 			given: given(initialized(), building, seen(abort), logged("ERROR: Unable to create pod kubernetes shop/agent-1.\nQueue task was cancelled\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonEngineError, message: "Unable to create pod"},
@@ -82,6 +90,28 @@ func TestNextReadsTheLog(t *testing.T) {
 			want: wanted{phase: failure, reason: v1alpha1.ReasonAgentLost, message: "low on memory"},
 		},
 	})
+}
+
+// gone: the agent was there, and went away while the build ran.
+func gone(o *Observed) {
+	o.Memory.AgentGone = true
+	o.Execution.Status.Agent = &v1alpha1.AgentStatus{Namespace: "shop-pipeline", Pod: "agent-1"}
+}
+
+func TestNextNoticesThatTheAgentIsGone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		given Observed
+		want  bool
+	}{
+		"its pod is there": {given(initialized(), running(time.Minute), seen(runs), agent(func(*Agent) {})), false},
+		"it is deleted":    {given(initialized(), running(time.Minute), seen(runs), agent(func(a *Agent) { a.Deleting = true })), true},
+		"it is gone":       {given(initialized(), running(time.Minute), seen(runs), gone), true},
+		"none was seen":    {given(initialized(), running(time.Minute), seen(runs)), false},
+	} {
+		if p := Next(tc.given, noon); p.AgentGone != tc.want {
+			t.Errorf("%s: AgentGone = %t", name, p.AgentGone)
+		}
+	}
 }
 
 func FuzzExplained(f *testing.F) {

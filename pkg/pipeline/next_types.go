@@ -38,6 +38,8 @@ type Plan struct {
 	Missing bool
 	// Held: the clocks of the timeouts stand still; Status.Hold says since when.
 	Held bool
+	// AgentGone: the agent went away while its build ran. The controller keeps that.
+	AgentGone bool
 	// After is when to decide again if nothing happens before; 0: nothing is due.
 	After time.Duration
 }
@@ -83,6 +85,8 @@ type Memory struct {
 	Log *string
 	// Stop is when the last rung of the stop ladder was tried.
 	Stop time.Time
+	// AgentGone is set when a plan said so.
+	AgentGone bool
 	// AgentDeleted is when DoDeleteAgent was done.
 	AgentDeleted time.Time
 }
