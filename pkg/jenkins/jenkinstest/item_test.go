@@ -1,10 +1,12 @@
 package jenkinstest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
@@ -80,4 +82,141 @@ func TestDeletionInterruptsBuilds(t *testing.T) {
 	close(block)
 	f.wait(t, "f/j")
 	f.want(t, "delete", f.do(t, "DELETE", "/job/f/job/j/", ""), 204)
+}
+
+func TestForms(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{})
+	query := "?name=%s&mode=com.cloudbees.hudson.plugins.folder.Folder"
+	r := f.want(t, "a folder, as a form in the query", f.post(t, fmt.Sprintf("/createItem"+query, "f")), 302)
+	if want := f.url + "/job/f/configure"; r.header.Get("Location") != want {
+		t.Errorf("location = %s, want %s", r.header.Get("Location"), want)
+	}
+	f.want(t, "a job, as a form in the body", f.post(t, "/job/f/createItem", "name=j", "mode=org.jenkinsci.plugins.workflow.job.WorkflowJob"), 302)
+	f.want(t, "where that leads", f.get(t, "/job/f/job/j/configure"), 200)
+	f.want(t, "a copy", f.post(t, "/job/f/createItem?name=copy&mode=copy&from=j"), 302)
+	if jobs := f.Jobs(); len(jobs) != 2 {
+		t.Errorf("jobs = %q", jobs)
+	}
+	for name, tc := range map[string]struct {
+		got    reply
+		xerror string
+	}{
+		"a copy of nothing":    {f.post(t, "/job/f/createItem?name=c&mode=copy&from=none"), "No such job: none"},
+		"a type that is none":  {f.post(t, "/job/f/createItem?name=c&mode=x"), "No item type ?x? is known"},
+		"no type":              {f.post(t, "/job/f/createItem?name=c"), "No mode given"},
+		"no name at all":       {f.post(t, "/job/f/createItem?mode=copy"), "Query parameter 'name' is required"},
+		"a control character":  {f.post(t, "/job/f/createItem?name=a%01b&mode=x"), "No control characters are allowed in ?a?b?"},
+		"the folder around it": {f.post(t, "/job/f/createItem?name=..&mode=x"), "?..? is not an allowed name"},
+	} {
+		if tc.got.status != 400 || tc.got.header.Get("X-Error") != tc.xerror {
+			t.Errorf("%s: %d %q, want %q", name, tc.got.status, tc.got.header.Get("X-Error"), tc.xerror)
+		}
+	}
+	f.want(t, "a name that no directory can have", f.create(t, "", strings.Repeat("x", 256), folderConfig), 500)
+	f.want(t, "a name with blanks around", f.create(t, "", " trimmed ", folderConfig), 200)
+	f.want(t, "the name without", f.get(t, "/job/trimmed/api/json"), 200)
+
+	f.want(t, "disable", f.post(t, "/job/f/job/j/disable"), 302)
+	f.want(t, "a trigger", f.post(t, "/job/f/job/j/build"), 409)
+	if config := f.get(t, "/job/f/job/j/config.xml").body; config != `<?xml version="1.1" encoding="UTF-8"?>`+"\n"+`<flow-definition plugin="double@1.0"/>` && !strings.Contains(config, "<disabled>true</disabled>") {
+		t.Errorf("config = %s", config)
+	}
+	f.want(t, "enable", f.post(t, "/job/f/job/j/enable"), 302)
+	f.want(t, "a trigger", f.post(t, "/job/f/job/j/build"), 201)
+	f.want(t, "disable by GET", f.get(t, "/job/f/job/j/disable"), 405)
+}
+
+func TestConfigIsVersion11(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{})
+	config := func(version, text string) string {
+		return "<?xml version='" + version + "' encoding='UTF-8'?><flow-definition><description>" + text + "</description></flow-definition>"
+	}
+	f.want(t, "a control character in 1.0", f.create(t, "", "a", config("1.0", "&#x1;")), 500)
+	f.want(t, "a control character in 1.1", f.create(t, "", "a", config("1.1", "&#x1;&#31;&#x1F;")), 200)
+	if doc := decode(t, f.get(t, "/job/a/api/json?tree=description")); doc["description"] != "\x01\x1f\x1f" {
+		t.Errorf("description = %q", doc["description"])
+	}
+	f.want(t, "NUL in 1.1", f.create(t, "", "b", config("1.1", "&#0;")), 500)
+	f.want(t, "a noncharacter", f.create(t, "", "b", config("1.1", "\uFFFE")), 500)
+	latin := strings.Replace(config("1.0", "\xe9"), "UTF-8", "ISO-8859-1", 1)
+	f.want(t, "another charset", f.create(t, "", "b", latin), 200)
+	if doc := decode(t, f.get(t, "/job/b/api/json?tree=description")); doc["description"] != "é" {
+		t.Errorf("description = %q", doc["description"])
+	}
+	f.want(t, "two roots", f.create(t, "", "c", "<flow-definition/><flow-definition/>"), 500)
+	secret := config("1.1", "{AQAAABAAAAAQk3Zp0Vv0kzXkzqyy+abcdefgh==}")
+	f.want(t, "a secret", f.create(t, "", "d", secret), 200)
+	if got := f.get(t, "/job/d/config.xml").body; !strings.Contains(got, "{AQAA") {
+		t.Errorf("with Configure: %s", got)
+	}
+	f.Deny(jenkinstest.PermConfigure)
+	if got := f.get(t, "/job/d/config.xml").body; strings.Contains(got, "{AQAA") || !strings.Contains(got, "********") {
+		t.Errorf("without Configure: %s", got)
+	}
+	f.Deny(jenkinstest.PermExtendedRead)
+	f.want(t, "without ExtendedRead", f.get(t, "/job/d/config.xml"), 403)
+}
+
+func TestJobObject(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{})
+	const params = `<flow-definition><properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>` +
+		`<hudson.model.StringParameterDefinition><name>S</name><defaultValue>d</defaultValue></hudson.model.StringParameterDefinition>` +
+		`<hudson.model.BooleanParameterDefinition><name>B</name><defaultValue>true</defaultValue></hudson.model.BooleanParameterDefinition>` +
+		`<hudson.model.ChoiceParameterDefinition><name>C</name><choices class="java.util.Arrays$ArrayList"><a class="string-array"><string>dev</string><string>prod</string></a></choices></hudson.model.ChoiceParameterDefinition>` +
+		`<com.example.OddParameterDefinition><name>X</name></com.example.OddParameterDefinition>` +
+		`</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties></flow-definition>`
+	f.want(t, "create", f.create(t, "", "j", params), 200)
+	got := decode(t, f.get(t, "/job/j/api/json?tree=buildable,disabled,inQueue,nextBuildNumber,lastBuild[number],property[parameterDefinitions[name,type,choices,defaultParameterValue[value]]]"))
+	def := func(kind, name string, value any, choices ...any) map[string]any {
+		class := kind
+		if kind == "Choice" {
+			class = "String"
+		}
+		m := map[string]any{
+			"_class": "hudson.model." + kind + "ParameterDefinition", "name": name, "type": kind + "ParameterDefinition",
+			"defaultParameterValue": map[string]any{"_class": "hudson.model." + class + "ParameterValue", "value": value},
+		}
+		if choices != nil {
+			m["choices"] = choices
+		}
+		return m
+	}
+	want := map[string]any{
+		"_class": "org.jenkinsci.plugins.workflow.job.WorkflowJob", "buildable": true, "disabled": false, "inQueue": false, "nextBuildNumber": 1.0,
+		"lastBuild": nil, "property": []any{map[string]any{
+			"_class":               "hudson.model.ParametersDefinitionProperty",
+			"parameterDefinitions": []any{def("String", "S", "d"), def("Boolean", "B", true), def("Choice", "C", "dev", "dev", "prod")},
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("job (-want +got):\n%s", diff)
+	}
+	for i := range 103 {
+		f.want(t, "start", f.post(t, "/job/j/buildWithParameters?delay=0sec", fmt.Sprintf("S=%d", i)), 201)
+	}
+	eventually(t, "all builds", func() bool {
+		return strings.Count(f.get(t, "/job/j/api/json?tree=allBuilds[result]").body, `"result":"FAILURE"`) == 103
+	})
+	numbers := func(tree string) []any { // of the builds it names
+		var all []any
+		for _, list := range decode(t, f.get(t, "/job/j/api/json?tree="+tree)) {
+			if builds, ok := list.([]any); ok {
+				for _, b := range builds {
+					all = append(all, b.(map[string]any)["number"])
+				}
+			}
+		}
+		return all
+	}
+	for tree, want := range map[string][]any{
+		"builds[number]{0,3}": {103.0, 102.0, 101.0}, "builds[number]{98,}": {5.0, 4.0}, "builds[number]{2}": {101.0}, "allBuilds[number]{100,}": {3.0, 2.0, 1.0},
+		"builds[number]{,1}": {103.0}, "builds[number]{200,300}": nil,
+	} {
+		if diff := cmp.Diff(want, numbers(tree)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tree, diff)
+		}
+	}
+	if n := len(numbers("builds[number]")); n != 100 {
+		t.Errorf("%d builds, want the newest 100", n)
+	}
 }

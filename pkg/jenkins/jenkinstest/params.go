@@ -66,7 +66,7 @@ func submitted(w http.ResponseWriter, r *http.Request) (form submittedForm, ok b
 
 type submittedForm struct {
 	Parameter  oneOrMany
-	StatusCode int
+	StatusCode json.Number // text, too
 	RedirectTo string
 }
 

@@ -48,7 +48,8 @@ func (s *Server) serveBuild(w http.ResponseWriter, r *http.Request, it *item, us
 			location = form.RedirectTo
 		}
 		w.Header().Set("Location", location)
-		w.WriteHeader(cmp.Or(form.StatusCode, http.StatusCreated))
+		status, _ := form.StatusCode.Int64()
+		w.WriteHeader(cmp.Or(int(status), http.StatusCreated))
 	})
 }
 

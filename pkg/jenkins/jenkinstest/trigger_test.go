@@ -2,6 +2,7 @@ package jenkinstest_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +84,101 @@ func TestTriggering(t *testing.T) {
 	}
 	f.want(t, "stop what is over", f.post(t, "/job/f/job/j/1/stop"), 302)
 	f.want(t, "a build that is not there", f.get(t, "/job/f/job/j/9/api/json"), 404)
+}
+
+func TestBuildWithoutParameters(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{Clock: testclock.NewFakeClock(time.Unix(1_700_000_000, 0))})
+	f.want(t, "create", f.create(t, "", "j", "<flow-definition/>"), 200)
+	first := f.want(t, "a trigger", f.post(t, "/job/j/build"), 201)
+	again := f.want(t, "the same, while it waits", f.post(t, "/job/j/build"), 201)
+	if a, b := first.header.Get("Location"), again.header.Get("Location"); a != f.url+"/queue/item/1/" || a != b || first.body != "" {
+		t.Errorf("locations %s and %s, body %q", a, b, first.body)
+	}
+	f.want(t, "GET", f.get(t, "/job/j/build"), 405)
+	for delay, status := range map[string]int{"0sec": 201, "3 secs": 201, "1500": 201, "5min": 500, "": 500, "x": 500} {
+		f.want(t, "delay "+delay, f.post(t, "/job/j/build?delay="+url.QueryEscape(delay)), status)
+	}
+}
+
+func TestBuildForm(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{Clock: testclock.NewFakeClock(time.Unix(1_700_000_000, 0))})
+	f.make(t, "f/j", "echo('x')\n")
+	send := func(json string) reply { return f.post(t, "/job/f/job/j/build", "json="+url.QueryEscape(json)) }
+	r := f.want(t, "a form", send(`{"parameter":[{"name":"EXECUTION_UID","value":"a"}]}`), 201)
+	if want := f.url + "/queue/item/1/"; r.header.Get("Location") != want {
+		t.Errorf("location = %s, want %s", r.header.Get("Location"), want)
+	}
+	if r := f.want(t, "the same again", send(`{"parameter":[{"name":"EXECUTION_UID","value":"a"}]}`), 302); r.header.Get("Location") != "." {
+		t.Errorf("location = %s", r.header.Get("Location"))
+	}
+	r = f.want(t, "one parameter is no list, and the caller wants another status", send(`{"parameter":{"name":"EXECUTION_UID","value":"b"},"statusCode":"303","redirectTo":"x"}`), 303)
+	if r.header.Get("Location") != "x" {
+		t.Errorf("location = %s", r.header.Get("Location"))
+	}
+	f.want(t, "no parameter: none has a value", send(`{}`), 201)
+	if got := f.Queue()[2].Params; len(got) > 0 {
+		t.Errorf("parameters = %v", got)
+	}
+	f.want(t, "a parameter that is not declared", send(`{"parameter":[{"name":"X","value":"a"}]}`), 500)
+	f.want(t, "no JSON", send(`{`), 500)
+	f.want(t, "no form", f.post(t, "/job/f/job/j/build"), 400)
+	f.want(t, "another form", f.post(t, "/job/f/job/j/build", "a=b"), 400)
+	f.want(t, "GET shows the form", f.get(t, "/job/f/job/j/build"), 405)
+}
+
+func TestTypedParameters(t *testing.T) {
+	f := newFixture(t, jenkinstest.Options{Clock: testclock.NewFakeClock(time.Unix(1_700_000_000, 0))})
+	f.want(t, "create", f.create(t, "", "j", `<flow-definition><properties><hudson.model.ParametersDefinitionProperty><parameterDefinitions>`+
+		`<hudson.model.StringParameterDefinition><name>S</name><defaultValue>d</defaultValue><trim>true</trim></hudson.model.StringParameterDefinition>`+
+		`<hudson.model.BooleanParameterDefinition><name>B</name></hudson.model.BooleanParameterDefinition>`+
+		`<hudson.model.ChoiceParameterDefinition><name>C</name><choices><string>dev</string><string>prod</string></choices></hudson.model.ChoiceParameterDefinition>`+
+		`</parameterDefinitions></hudson.model.ParametersDefinitionProperty></properties></flow-definition>`), 200)
+	for name, tc := range map[string]struct {
+		form string
+		want map[string]string // nil: 500
+	}{
+		"defaults":              {"", map[string]string{"S": "d", "B": "false", "C": "dev"}},
+		"values":                {"S=+x+&B=TRUE&C=prod&UNDECLARED=1", map[string]string{"S": "x", "B": "true", "C": "prod"}},
+		"a choice that is none": {"C=test", nil},
+	} {
+		status := 201
+		if tc.want == nil {
+			status = 500
+		}
+		f.want(t, name, f.post(t, "/job/j/buildWithParameters", tc.form), status)
+		if q := f.Queue(); tc.want != nil {
+			if diff := cmp.Diff(tc.want, q[len(q)-1].Params); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}
+	got := f.get(t, "/queue/api/json?tree=items[actions[parameters[name,value]]]").body
+	if !strings.Contains(got, `{"_class":"hudson.model.BooleanParameterValue","name":"B","value":true}`) {
+		t.Errorf("queue = %s", got)
+	}
+}
+
+// What depends on the version of Jenkins.
+func TestTriggeringByVersion(t *testing.T) {
+	for version, tc := range map[string]struct{ coalesced, bare, cancel int }{
+		"2.199": {201, 500, 302}, "2.303.1": {201, 500, 204}, "2.308": {303, 500, 204}, "2.516.3": {303, 500, 204}, "2.524": {303, 400, 204}, "3.1": {303, 400, 204},
+	} {
+		t.Run(version, func(t *testing.T) {
+			f := newFixture(t, jenkinstest.Options{Version: version, Clock: testclock.NewFakeClock(time.Unix(1_700_000_000, 0))})
+			f.make(t, "f/j", "echo('x')\n")
+			f.want(t, "plain", f.create(t, "", "plain", "<flow-definition/>"), 200)
+			f.want(t, "off", f.create(t, "", "off", "<flow-definition><disabled>true</disabled></flow-definition>"), 200)
+			path := "/job/f/job/j/buildWithParameters"
+			first := f.want(t, "a trigger", f.post(t, path), 201)
+			if again := f.want(t, "coalesced", f.post(t, path), tc.coalesced); again.header.Get("Location") != first.header.Get("Location") {
+				t.Errorf("location = %s, want %s", again.header.Get("Location"), first.header.Get("Location"))
+			}
+			f.want(t, "without parameters", f.post(t, "/job/plain/buildWithParameters"), tc.bare)
+			f.want(t, "cancel", f.post(t, "/queue/cancelItem?id=1"), tc.cancel)
+			off := f.want(t, "disabled", f.post(t, "/job/off/build"), 409)
+			if got := strings.Contains(off.body, "\n\tat "); got != (tc.bare == 500) {
+				t.Errorf("a stack trace: %t\n%s", got, off.body)
+			}
+		})
+	}
 }
