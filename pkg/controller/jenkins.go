@@ -28,8 +28,10 @@ const (
 	failInterval = time.Minute             // at most, for one that does not answer
 	// lookGap is the least time between two looks: one look serves all triggers before it.
 	lookGap = 200 * time.Millisecond
-	// lookTimeout bounds one look.
-	lookTimeout = 30 * time.Second
+	// lookTimeout bounds one look; lookPatience is what several folders get together, before
+	// the one that they wait for is looked at aside.
+	lookTimeout  = 30 * time.Second
+	lookPatience = 8 * time.Second
 	// pingEvery is how many looks go by between two questions whether it is shutting down.
 	pingEvery = 10
 	// pauseReads bounds the builds that are asked whether somebody paused them in one look,
@@ -166,7 +168,7 @@ func (e *engine) view(uid types.UID) pipeline.Engine {
 	v := pipeline.Engine{Server: e.url, Down: e.down, Message: e.message, DownSince: e.downSince, QuietingDown: e.quiet}
 	if w := e.watches[uid]; w != nil {
 		v.Look = w.look
-		if s := e.suspects[w.ref.Folder]; s != nil && e.down == "" {
+		if s := e.suspects[w.ref.Folder]; s != nil && s.reason != "" && e.down == "" {
 			v.Down, v.Message, v.DownSince = s.reason, s.message, s.since
 		}
 	}
@@ -243,7 +245,7 @@ func (e *engine) tick(ctx context.Context) {
 	var snap jenkins.Snapshot
 	if len(folders) > 0 {
 		var err error
-		if snap, err = e.client.Snapshot(ctx, folders...); err != nil {
+		if snap, err = e.snapshot(ctx, folders); err != nil {
 			e.fail(ctx, err)
 			return
 		}
@@ -252,6 +254,18 @@ func (e *engine) tick(ctx context.Context) {
 	e.apply(at, snap, folders)
 	e.readStages(ctx)
 	e.readPauses(ctx)
+}
+
+func (e *engine) snapshot(ctx context.Context, folders []string) (jenkins.Snapshot, error) {
+	e.mu.Lock()
+	patient := len(folders) == 1 || e.failures > 0
+	e.mu.Unlock()
+	if !patient {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, lookPatience)
+		defer cancel()
+	}
+	return e.client.Snapshot(ctx, folders...)
 }
 
 func (e *engine) due() (folders []string, ping bool) {

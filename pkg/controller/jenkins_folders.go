@@ -8,10 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// suspect is a folder that could not be read, while others could. It is looked at apart
-// from them, and less and less often: what is wrong with it may be that it is slow.
+// suspect is a folder that could not be read, while others could, or that keeps the others
+// waiting. It is looked at apart from them.
 type suspect struct {
-	reason, message string
+	reason, message string // "": it is slow, no more
 	since, due      time.Time
 	failures        int
 	looking         bool
@@ -27,9 +27,12 @@ func (e *engine) suspect(failed map[string]error) []types.NamespacedName {
 		f := engineFailure(err)
 		s := e.suspects[folder]
 		if s == nil {
-			s = &suspect{since: e.clock.Now()}
+			s = &suspect{}
 			e.suspects[folder] = s
 			e.log.Warn("folder cannot be read", "folder", folder, "reason", f.Reason, "error", err)
+		}
+		if s.reason == "" {
+			s.since = e.clock.Now()
 		}
 		if s.reason != f.Reason {
 			changed = append(changed, e.inFolder(folder)...)
@@ -77,8 +80,14 @@ func (e *engine) lookAt(ctx context.Context, folder string) {
 	e.mu.Lock()
 	s := e.suspects[folder]
 	s.looking = false
-	if err == nil {
+	took := e.clock.Since(at)
+	switch {
+	case err != nil:
+	case took < lookPatience/2:
 		delete(e.suspects, folder)
+	default:
+		s.reason, s.message, s.failures = "", "", 0
+		s.due = e.clock.Now().Add(min(4*took, slowInterval))
 	}
 	keys := e.inFolder(folder)
 	e.mu.Unlock()
@@ -88,7 +97,7 @@ func (e *engine) lookAt(ctx context.Context, folder string) {
 		}
 		return
 	}
-	e.log.Info("folder can be read again", "folder", folder)
+	e.log.Info("folder can be read", "folder", folder, "took", took)
 	e.apply(at, snap, []string{folder})
 	for _, k := range keys {
 		e.notify(k)
