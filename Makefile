@@ -36,7 +36,7 @@ cluster: ## Build the test cluster's parts once (minutes when the caches are emp
 .PHONY: e2e
 e2e: export KUBECTL_PIPELINE_LONG ?= 1
 e2e: cluster build ## Run the end-to-end tests alone, verbosely, the long ones in full (20 minutes and more)
-	go test -count=1 -v -p 1 -timeout 45m ./test/e2e/... ./test/chaos/...
+	go test -count=1 -v -p 1 -timeout 45m ./test/e2e/... ./test/once/... ./test/chaos/...
 
 .PHONY: demo
 demo: cluster build ## Watch a real git push become a finished execution

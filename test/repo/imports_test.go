@@ -47,6 +47,9 @@ var banned = []struct{ from, to, why string }{
 	{"test/chaos", module + "pkg/pipeline", "who judges the brain must not think with it"},
 	{"test/chaos", module + "pkg/controller", "who judges the controllers must not share their code"},
 	{"test/chaos", module + "pkg/jenkins", "who judges the client must not share its code"},
+	{"test/once", module + "pkg/pipeline", "who judges the brain must not think with it"},
+	{"test/once", module + "pkg/controller", "who judges the controllers must not share their code"},
+	{"test/once", module + "pkg/jenkins", "who judges the client must not share its code"},
 }
 
 // impure names packages that pkg/pipeline must not import itself: the brain does no
