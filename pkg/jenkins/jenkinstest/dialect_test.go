@@ -189,7 +189,7 @@ Finished: SUCCESS
 func TestEnvironmentOfAStep(t *testing.T) {
 	s := &steps{}
 	f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run), RootURL: "https://ci.example.org/"})
-	f.run(t, "f/j", inPod("withEnv(['A=1', 'B=x=y', 'BUILD_TAG=', 'CI+X=/bin']) {\nwithEnv(['A=2', 'C=']) {\ndir('sub') {\ncontainer('go') {\nsh(script: 'x')\n}\n}\n}\n}"))
+	f.run(t, "f/j", inPod("withEnv(['A=1', 'B=x=y', 'BUILD_TAG=', 'CI+X=/bin']) {\nwithEnv(['A=2', 'C=', 'D=$$A ${A} $JOB_NAME$ $none ${none} $$$$ $(A)']) {\ndir('sub') {\ncontainer('go') {\nsh(script: 'x')\n}\n}\n}\n}"))
 	f.wait(t, "f/j")
 	c := s.runs[0]
 	env := map[string]string{}
@@ -198,7 +198,7 @@ func TestEnvironmentOfAStep(t *testing.T) {
 		env[name] = value
 	}
 	for name, want := range map[string]string{
-		"A": "2", "B": "x=y", "CI": "/bin:true", "BUILD_NUMBER": "1", "JOB_NAME": "f/j", "JOB_BASE_NAME": "j", "EXECUTION_UID": "uid",
+		"A": "2", "B": "x=y", "D": "$A 2 f/j$ $none ${none} $$ $(A)", "CI": "/bin:true", "BUILD_NUMBER": "1", "JOB_NAME": "f/j", "JOB_BASE_NAME": "j", "EXECUTION_UID": "uid",
 		"BUILD_URL": "https://ci.example.org/job/f/job/j/1/", "WORKSPACE": "/home/jenkins/agent/workspace/f_j", "POD_CONTAINER": "go",
 	} {
 		if env[name] != want {

@@ -215,7 +215,7 @@ func (r *runner) environment(fr frame) []string {
 		env[p.name] = p.value
 	}
 	for _, o := range fr.env {
-		override(env, o.name, o.value)
+		override(env, o.name, expandMacros(o.value, env))
 	}
 	list := make([]string, 0, len(env))
 	for name, value := range env {
@@ -223,6 +223,22 @@ func (r *runner) environment(fr frame) []string {
 	}
 	slices.SortFunc(list, cmp.Compare[string])
 	return list
+}
+
+var macro = regexp.MustCompile(`\$([A-Za-z0-9_]+|\{[A-Za-z0-9_.]+\}|\$)`)
+
+// expandMacros follows hudson.Util.replaceMacro, which every value of withEnv goes through: $$ is a dollar, and a variable that is not
+// set stays as it is written.
+func expandMacros(text string, env map[string]string) string {
+	return macro.ReplaceAllStringFunc(text, func(m string) string {
+		if m == "$$" {
+			return "$"
+		}
+		if value, ok := env[strings.Trim(m[1:], "{}")]; ok {
+			return value
+		}
+		return m
+	})
 }
 
 // override follows hudson.EnvVars: an empty value unsets, PATH+X prepends to PATH.
