@@ -388,7 +388,8 @@ func (r *reader) Resolve(_ context.Context, repo scm.Repository, ref string) (st
 	return "", &scm.Error{Kind: scm.KindNotFound, Missing: scm.MissingRef, Message: "no ref " + ref}
 }
 
-func (r *reader) File(_ context.Context, repo scm.Repository, _ string, paths []string) (string, string, error) {
+// File looks for "<commit>:<path>" before it looks for the path at any commit.
+func (r *reader) File(_ context.Context, repo scm.Repository, commit string, paths []string) (string, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen = append(r.seen, repo)
@@ -396,6 +397,9 @@ func (r *reader) File(_ context.Context, repo scm.Repository, _ string, paths []
 		return "", "", r.err
 	}
 	for _, p := range paths {
+		if text, ok := r.files[commit+":"+p]; ok {
+			return p, text, nil
+		}
 		if text, ok := r.files[p]; ok {
 			return p, text, nil
 		}

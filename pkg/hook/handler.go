@@ -335,8 +335,6 @@ func nothingToDo(repo *v1alpha1.SourceCodeRepository, e scm.HookEvent) string {
 		// A right signature for one repository must not start the runs of another that
 		// happens to have the same secret.
 		return fmt.Sprintf("the delivery is of another repository (%s) than the one configured", e.From())
-	case e.Kind == scm.HookPullRequest:
-		return "pull requests start no runs yet"
 	default:
 		return e.Nothing
 	}
@@ -346,15 +344,18 @@ func nothingToDo(repo *v1alpha1.SourceCodeRepository, e scm.HookEvent) string {
 // that was configured, never one from the payload.
 func event(repo *v1alpha1.SourceCodeRepository, e scm.HookEvent, id string) pipeline.Event {
 	ev := pipeline.Event{
-		Type: v1alpha1.EventPush, Repository: repo.Name, User: e.Sender, DeliveryID: id,
+		Type: v1alpha1.EventPush, Repository: repo.Name, User: e.Sender, DeliveryID: id, Key: e.Key,
 		Source: v1alpha1.Source{
 			RepositoryURL: repo.Spec.URL, Ref: e.Ref, Branch: e.Branch, Tag: e.Tag, Commit: e.After,
 			Message: e.Message, Author: e.Author, HTMLURL: e.HTMLURL,
 			Paths: e.Paths, PathsComplete: e.PathsComplete,
 		},
 	}
-	if e.Kind == scm.HookTag {
+	switch e.Kind {
+	case scm.HookTag:
 		ev.Type = v1alpha1.EventTag
+	case scm.HookPullRequest:
+		ev.Type, ev.Source.BaseBranch, ev.Source.PullRequest = v1alpha1.EventPullRequest, e.Branch, e.PullRequest
 	}
 	return ev
 }

@@ -55,8 +55,11 @@ func cloneEnv(in CompileInput, c SourceCodeConfig) []corev1.EnvVar {
 	v.set("CLONE_COMMIT", s.Commit)
 	v.set("CLONE_REF", s.Ref)
 	v.set("CLONE_DEPTH", strconv.Itoa(depth))
-	v.set("CLONE_SUBMODULES", strconv.FormatBool(c.Submodules))
-	v.set("CLONE_LFS", strconv.FormatBool(c.LFS))
+	// Where they lie is written in the commit: a stranger's would send the login to other
+	// repositories of the same host and leave what is found there in the workspace.
+	further := in.Credential == CredentialNone || Trusts(in.Pipeline, s)
+	v.set("CLONE_SUBMODULES", strconv.FormatBool(c.Submodules && further))
+	v.set("CLONE_LFS", strconv.FormatBool(c.LFS && further))
 	v.set("GIT_TERMINAL_PROMPT", "0")
 	v.set("GIT_ALLOW_PROTOCOL", "https:http:ssh:git:file")
 	helper := credentialScope(s.RepositoryURL)

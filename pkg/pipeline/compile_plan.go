@@ -70,7 +70,7 @@ func (p *planner) failf(path, format string, args ...any) {
 
 // newPlan decides everything about a run. Its error is a *CompileError.
 func newPlan(in CompileInput) (*planner, error) {
-	p := &planner{in: in, cond: conditionsOf(in.Execution), trusted: isTrusted(in), bundleKeys: map[string]bool{}}
+	p := &planner{in: in, cond: conditionsOf(in.Execution), trusted: Trusts(in.Pipeline, in.Execution.Spec.Source), bundleKeys: map[string]bool{}}
 	if unsupported := in.Config.Unsupported(); unsupported != nil {
 		return nil, invalidConfig(ConfigErrors(unsupported))
 	}
@@ -106,16 +106,6 @@ func podTooLarge(containers int) error {
 
 func invalidConfig(err error) *CompileError {
 	return &CompileError{Reason: v1alpha1.ReasonInvalidConfig, Err: err}
-}
-
-// isTrusted is false for a pull request of a fork that must not see secrets nor write to a cache that others read.
-func isTrusted(in CompileInput) bool {
-	s := in.Execution.Spec.Source
-	if s == nil || s.PullRequest == nil || !s.PullRequest.Fork {
-		return true
-	}
-	t := in.Pipeline.Spec.Triggers
-	return t != nil && forkPolicy(t.PullRequest) == v1alpha1.ForksAll
 }
 
 // settings refuses what the setting or the pipeline asks for and nothing honours.

@@ -16,6 +16,8 @@ type Event struct {
 	User string
 	// DeliveryID is the sender's id of the event; a redelivery has the same. Empty: runs get generated names.
 	DeliveryID string
+	// Key tells the event from others in place of DeliveryID, where a sender reports one thing in several deliveries. Optional.
+	Key string
 	// Image that was pushed, for image events.
 	Image *v1alpha1.ImageReference
 }

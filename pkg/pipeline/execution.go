@@ -44,7 +44,7 @@ func NewExecution(p *v1alpha1.Pipeline, ev Event) *v1alpha1.PipelineExecution {
 		e.GenerateName = v1alpha1.Truncate(p.Name, 200) + "-"
 		return e
 	}
-	e.Name = v1alpha1.EventExecutionName(p.Name, ev.DeliveryID, eventRef(ev))
+	e.Name = v1alpha1.EventExecutionName(p.Name, firstNonEmpty(ev.Key, ev.DeliveryID), eventRef(ev))
 	return e
 }
 

@@ -114,6 +114,16 @@ func forkPolicy(t *v1alpha1.PullRequestTrigger) v1alpha1.ForkPolicy {
 	return t.Forks
 }
 
+// Trusts says whether a run of what s names may see secrets, write to a cache that others read, and bring its own config: all but a pull
+// request of a fork may, unless the pipeline's policy is ForksAll.
+func Trusts(p *v1alpha1.Pipeline, s *v1alpha1.Source) bool {
+	if s == nil || s.PullRequest == nil || !s.PullRequest.Fork {
+		return true
+	}
+	t := p.Spec.Triggers
+	return t != nil && forkPolicy(t.PullRequest) == v1alpha1.ForksAll
+}
+
 // matchImage returns the index of the first trigger that matches.
 func matchImage(ev Event, triggers []v1alpha1.ImageTrigger) (int, bool, string) {
 	if len(triggers) == 0 {

@@ -77,6 +77,9 @@ func (p *planner) agentPod(timeout, agentTimeout time.Duration) (*corev1.Pod, er
 	}
 	maps.Copy(pod.Labels, labels) // the controllers find the pod by these
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
+	if !p.trusted { // overrides are made for the project's own runs
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount, pod.Spec.AutomountServiceAccountToken = "", "", &no
+	}
 	return pod, nil
 }
 

@@ -89,6 +89,32 @@ stages: [{name: a, steps: [{runScriptConfig: {image: i, shellScript: s}, envFrom
 	}
 }
 
+// What a setting overrides is for the project's own runs, and where submodules and large files lie is written in the stranger's commit.
+func TestCompileForkGetsNoAccountAndLeadsTheLoginNowhere(t *testing.T) {
+	const config = `
+stages:
+- {name: Clone, steps: [{sourceCodeConfig: {submodules: true, lfs: true}}]}
+- {name: a, steps: [{runScriptConfig: {image: i, shellScript: s}}]}
+`
+	overrides := func(in *CompileInput) {
+		in.Setting = &v1alpha1.PipelineSetting{Spec: v1alpha1.PipelineSettingSpec{Executor: v1alpha1.ExecutorSpec{
+			PodOverrides: &runtime.RawExtension{Raw: []byte(`{"spec":{"serviceAccountName":"deployer","automountServiceAccountToken":true}}`)}}}}
+	}
+	for policy, trusted := range map[v1alpha1.ForkPolicy]bool{v1alpha1.ForksWithoutSecrets: false, v1alpha1.ForksAll: true} {
+		c := mustCompile(t, config, fork(policy), overrides)
+		if got := c.Pod.Spec.ServiceAccountName == "deployer"; got != trusted || *c.Pod.Spec.AutomountServiceAccountToken != trusted {
+			t.Errorf("policy %s: account %q, token %v", policy, c.Pod.Spec.ServiceAccountName, *c.Pod.Spec.AutomountServiceAccountToken)
+		}
+		for _, credential := range []CredentialKind{CredentialNone, CredentialBasic, CredentialSSH} {
+			env := envOf(container(t, mustCompile(t, config, fork(policy), func(in *CompileInput) { in.Credential = credential }), "clone"))
+			want := fmt.Sprint(trusted || credential == CredentialNone)
+			if env["CLONE_SUBMODULES"] != want || env["CLONE_LFS"] != want {
+				t.Errorf("policy %s, login %q: submodules %s, LFS %s, want %s", policy, credential, env["CLONE_SUBMODULES"], env["CLONE_LFS"], want)
+			}
+		}
+	}
+}
+
 func TestCompilePod(t *testing.T) {
 	minimal := readTestdata(t, "compile/minimal.yml")
 	override := func(patch string) func(*CompileInput) {

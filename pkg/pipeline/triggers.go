@@ -13,7 +13,6 @@ func UnsupportedTriggers(t *v1alpha1.Triggers) []string {
 		name string
 		set  bool
 	}{
-		{"triggers.pullRequest", t.PullRequest != nil},
 		{"triggers.image", len(t.Image) > 0},
 		{"triggers.schedule", len(t.Schedule) > 0},
 	} {

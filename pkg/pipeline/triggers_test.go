@@ -13,11 +13,11 @@ func TestUnsupportedTriggers(t *testing.T) {
 		triggers *v1alpha1.Triggers
 		want     []string
 	}{
-		"none":                       {nil, nil},
-		"push and tag are supported": {&v1alpha1.Triggers{Push: &v1alpha1.PushTrigger{}, Tag: &v1alpha1.TagTrigger{}}, nil},
+		"none": {nil, nil},
+		"pushes, tags and pull requests are supported": {&v1alpha1.Triggers{Push: &v1alpha1.PushTrigger{}, Tag: &v1alpha1.TagTrigger{}, PullRequest: &v1alpha1.PullRequestTrigger{}}, nil},
 		"the others are named": {
-			&v1alpha1.Triggers{PullRequest: &v1alpha1.PullRequestTrigger{}, Image: []v1alpha1.ImageTrigger{{}}, Schedule: []v1alpha1.ScheduleTrigger{{}}},
-			[]string{"triggers.pullRequest", "triggers.image", "triggers.schedule"},
+			&v1alpha1.Triggers{Image: []v1alpha1.ImageTrigger{{}}, Schedule: []v1alpha1.ScheduleTrigger{{}}},
+			[]string{"triggers.image", "triggers.schedule"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

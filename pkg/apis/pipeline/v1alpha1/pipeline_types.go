@@ -118,7 +118,9 @@ type TagTrigger struct {
 	Tags *Filter `json:"tags,omitempty"`
 }
 
-// ForkPolicy says what a pull request from a fork may do.
+// ForkPolicy says what a pull request from a fork may do: None, it starts no run;
+// WithoutSecrets, its run gets no secrets, no cache and no API token, and follows the
+// config file of the target branch; All, it is run as one of the repository's own.
 // +kubebuilder:validation:Enum=None;WithoutSecrets;All
 type ForkPolicy string
 
@@ -134,10 +136,13 @@ type PullRequestTrigger struct {
 	// branches selects the target branch. Default: every branch.
 	// +optional
 	Branches *Filter `json:"branches,omitempty"`
-	// paths selects changed files, as for pushes. Default: every file.
+	// paths selects changed files, as for pushes. Hosts do not tell the files of a request:
+	// until they do, every request passes. Default: every file.
 	// +optional
 	Paths *Filter `json:"paths,omitempty"`
-	// forks says whether requests from forks run, and with what. Default: None.
+	// forks says whether requests from forks run, and with what: None, not at all;
+	// WithoutSecrets, without secrets, cache and API token and with the config file of the
+	// target branch; All, as requests of the repository itself. Default: None.
 	// +kubebuilder:default=None
 	// +optional
 	Forks ForkPolicy `json:"forks,omitempty"`
