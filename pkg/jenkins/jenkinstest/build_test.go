@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
@@ -72,4 +73,79 @@ func TestPause(t *testing.T) {
 		t.Errorf("build = %+v", b)
 	}
 	f.want(t, "toggle what is over", f.post(t, "/job/f/job/j/1/pause/toggle"), 404)
+}
+
+func TestBuildObject(t *testing.T) {
+	clock := testclock.NewFakeClock(time.Unix(1_700_000_000, 0))
+	s := &steps{}
+	f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run), Clock: clock, HiddenTick: time.Second, LogTick: time.Second})
+	f.run(t, "f/j", inPod("sh(script: 'hang')"))
+	item := func() map[string]any { return decode(t, f.get(t, "/queue/item/1/api/json")) }
+	eventually(t, "the executable", func() bool { return item()["executable"] != nil })
+	f.want(t, "a build that the queue names already", f.get(t, "/job/f/job/j/1/api/json"), 404)
+	f.want(t, "another, meanwhile", f.post(t, start, "EXECUTION_UID=b"), 201)
+	eventually(t, "both ticks", func() bool { return clock.Waiters() >= 2 })
+	clock.Step(time.Second)
+	eventually(t, "the step", func() bool { return len(s.scripts()) == 1 })
+	clock.Step(time.Minute)
+	get := func() map[string]any { return decode(t, f.get(t, "/job/f/job/j/1/api/json")) }
+	want := map[string]any{
+		"_class": "org.jenkinsci.plugins.workflow.job.WorkflowRun", "artifacts": []any{}, "building": true, "changeSets": []any{}, "culprits": []any{},
+		"description": nil, "displayName": "#1", "duration": 0.0, "estimatedDuration": -1.0, "executor": nil, "fullDisplayName": "f » j #1", "id": "1",
+		"inProgress": true, "keepLog": false, "nextBuild": nil, "number": 1.0, "previousBuild": nil, "queueId": 1.0, "result": nil,
+		"timestamp": 1_700_000_000_000.0, "url": "http://jenkins.example:8080/job/f/job/j/1/",
+	}
+	got := get()
+	actions, _ := got["actions"].([]any)
+	delete(got, "actions")
+	if diff := cmp.Diff(want, got); diff != "" || len(actions) != 3 {
+		t.Errorf("build (-want +got):\n%s\nactions %v", diff, actions)
+	}
+	if r := f.want(t, "stop", f.do(t, "POST", "/job/f/job/j/1/stop", "", "Referer", f.url+"/from"), 302); r.header.Get("Location") != f.url+"/from" {
+		t.Errorf("location = %s, want the referer", r.header.Get("Location"))
+	}
+	if r := f.want(t, "stop again", f.post(t, "/job/f/job/j/1/stop"), 302); r.header.Get("Location") != f.url+"/job/f/job/j/1/" {
+		t.Errorf("location = %s", r.header.Get("Location"))
+	}
+	f.wait(t, "f/j")
+	got = get()
+	if got["building"] != false || got["inProgress"] != false || got["result"] != "ABORTED" || got["duration"] != 61_000.0 {
+		t.Errorf("afterwards: %v", got)
+	}
+	for name, status := range map[string]int{"lastBuild": 200, "lastCompletedBuild": 200, "lastUnsuccessfulBuild": 200, "lastSuccessfulBuild": 404, "lastFailedBuild": 404, "99": 404} {
+		f.want(t, name, f.get(t, "/job/f/job/j/"+name+"/api/json"), status)
+	}
+}
+
+func TestChangingBuilds(t *testing.T) {
+	s := &steps{}
+	f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run)})
+	f.run(t, "f/j", inPod("sh(script: 'hang')"))
+	eventually(t, "the step", func() bool { return len(s.scripts()) == 1 })
+	const build = "/job/f/job/j/1"
+	f.want(t, "describe", f.post(t, build+"/submitDescription", "description=uid+1"), 302)
+	f.want(t, "describe by GET", f.get(t, build+"/submitDescription?description=x"), 405)
+	if doc := decode(t, f.get(t, build+"/api/json")); doc["description"] != "uid 1" {
+		t.Errorf("build = %v", doc)
+	}
+	f.want(t, "delete while it runs", f.post(t, build+"/doDelete"), 200) // a page that says why not
+	f.want(t, "it is still there", f.get(t, build+"/api/json"), 200)
+	f.post(t, build+"/stop")
+	f.wait(t, "f/j")
+	f.want(t, "keep it", f.post(t, build+"/toggleLogKeep"), 302)
+	if doc := decode(t, f.get(t, build+"/api/json")); doc["keepLog"] != true {
+		t.Errorf("build = %v", doc)
+	}
+	if r := f.want(t, "delete what is kept", f.post(t, build+"/doDelete"), 400); !strings.HasPrefix(r.header.Get("X-Error"), "Unable to delete ?f ") {
+		t.Errorf("X-Error = %q", r.header.Get("X-Error"))
+	}
+	f.want(t, "do not keep it", f.post(t, build+"/toggleLogKeep"), 302)
+	if r := f.want(t, "delete", f.post(t, build+"/doDelete"), 302); r.header.Get("Location") != f.url+"/job/f/job/j/" {
+		t.Errorf("location = %s", r.header.Get("Location"))
+	}
+	f.want(t, "it is gone", f.get(t, build+"/api/json"), 404)
+	f.want(t, "and so is its log", f.get(t, build+"/logText/progressiveText"), 404)
+	if doc := decode(t, f.get(t, "/job/f/job/j/api/json?tree=nextBuildNumber,builds[number]")); doc["nextBuildNumber"] != 2.0 {
+		t.Errorf("job = %v", doc)
+	}
 }

@@ -266,25 +266,3 @@ func TestLocalAgentsRunRealShells(t *testing.T) {
 		t.Errorf("%d processes are left", n)
 	}
 }
-
-func TestInput(t *testing.T) {
-	for verb, want := range map[string]string{"proceedEmpty": "SUCCESS", "abort": "ABORTED"} {
-		t.Run(verb, func(t *testing.T) {
-			f := newFixture(t, jenkinstest.Options{})
-			f.run(t, "f/j", stage("ask", "input(id: 'approve', message: 'Ship it?', ok: 'Ship', submitter: 'me')"))
-			f.logged(t, "f/j", "Ship it?\nShip or Abort\n")
-			if got := f.get(t, "/job/f/job/j/1/wfapi/pendingInputActions").body; !strings.Contains(got, `"id":"Approve"`) {
-				t.Errorf("pending inputs: %s", got)
-			}
-			if got := f.Builds()[0].Stages; got[0].Status != "PAUSED_PENDING_INPUT" {
-				t.Errorf("stages = %v", got)
-			}
-			f.want(t, "an unknown input", f.post(t, "/job/f/job/j/1/input/Other/"+verb), 404)
-			f.want(t, "answer", f.post(t, "/job/f/job/j/1/input/Approve/"+verb), 200)
-			if b := f.wait(t, "f/j"); b.Result != want {
-				t.Errorf("result = %s, want %s\n%s", b.Result, want, b.Log)
-			}
-			f.want(t, "answer again", f.post(t, "/job/f/job/j/1/input/Approve/"+verb), 404)
-		})
-	}
-}

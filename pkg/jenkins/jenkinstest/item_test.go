@@ -220,3 +220,23 @@ func TestJobObject(t *testing.T) {
 		t.Errorf("%d builds, want the newest 100", n)
 	}
 }
+
+// What is deleted takes with it what waits, runs, and is about to.
+func TestDeletionOfAFolder(t *testing.T) {
+	clock := testclock.NewFakeClock(time.Unix(1_700_000_000, 0))
+	s := &steps{}
+	f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run), Clock: clock, LeftTick: time.Minute})
+	f.make(t, "f/j", inPod("sh(script: 'hang')"))
+	f.want(t, "credential", f.do(t, "POST", "/job/f/credentials/store/folder/domain/_/createCredentials", secretText("a", "x"), "Content-Type", "text/xml"), 200)
+	f.want(t, "start", f.post(t, start, "EXECUTION_UID=a"), 201)
+	eventually(t, "the tick", clock.HasWaiters)
+	f.want(t, "delete by GET", f.get(t, "/job/f/doDelete"), 405)
+	if r := f.want(t, "delete", f.post(t, "/job/f/doDelete"), 302); r.header.Get("Location") != f.url+"/" {
+		t.Errorf("location = %s", r.header.Get("Location"))
+	}
+	clock.Step(time.Minute)
+	eventually(t, "the end of the tick", func() bool { return !clock.HasWaiters() })
+	if snap := f.Snapshot(false); len(snap.Jobs)+len(snap.Folders)+len(snap.Builds)+len(snap.Queue)+len(snap.Credentials) > 0 || len(s.scripts()) > 0 {
+		t.Errorf("left: %+v, run %q", snap, s.scripts())
+	}
+}

@@ -37,6 +37,7 @@ const (
 // nodeWait is the placeholder of a `node` step in the queue.
 type nodeWait struct {
 	build  *build
+	stage  *stageNode // around the step, or nil
 	label  string
 	why    string
 	cancel func() // Jenkins cancels the item: the step ends as aborted
@@ -157,17 +158,18 @@ func (s *Server) forgetLeft() {
 }
 
 // waitNode puts a `node` step into the queue. done takes it out again when the agent is there, or will never be.
-func (s *Server) waitNode(b *build, label string, cancel func()) (it *queueItem, done func()) {
+func (s *Server) waitNode(b *build, stage *stageNode, label string, cancel func()) (it *queueItem, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	why := "There are no nodes with the label ‘" + label + "’"
-	it = &queueItem{id: s.newQueueID(), since: s.clock.Now(), state: itemBuildable, node: &nodeWait{b, label, why, cancel}}
+	it = &queueItem{id: s.newQueueID(), since: s.clock.Now(), state: itemBuildable, node: &nodeWait{b, stage, label, why, cancel}}
 	s.queue = append(s.queue, it)
 	return it, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if it.state != itemLeft {
 			s.dropItem(it)
+			s.left[it.id] = it
 		}
 	}
 }

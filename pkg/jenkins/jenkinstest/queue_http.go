@@ -154,7 +154,13 @@ func (s *Server) taskObject(it *queueItem) *object {
 	if it.node != nil {
 		b := it.node.build
 		o := &object{class: "org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$PlaceholderTask"}
-		o.ref("name", func() any { return fmt.Sprintf("part of %s #%d", b.jobName, b.number) })
+		o.ref("name", func() any {
+			name := fmt.Sprintf("part of %s #%d", strings.ReplaceAll(b.jobName, "/", " » "), b.number)
+			if st := it.node.stage; st != nil {
+				name += " (" + st.name + ")"
+			}
+			return name
+		})
 		o.ref("url", func() any { return b.path() })
 		return o
 	}

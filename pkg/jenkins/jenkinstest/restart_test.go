@@ -2,6 +2,7 @@ package jenkinstest_test
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -71,5 +72,72 @@ func TestRestartThatLosesBuilds(t *testing.T) {
 	f.want(t, "the build", f.get(t, "/job/f/job/j/1/api/json"), 404)
 	if doc := decode(t, f.get(t, "/job/f/job/j/api/json?tree=nextBuildNumber,builds[number]")); doc["nextBuildNumber"] != 2.0 {
 		t.Errorf("job = %v", doc)
+	}
+}
+
+func TestPhasesOfARestart(t *testing.T) {
+	clock := testclock.NewFakeClock(time.Unix(1_700_000_000, 0))
+	f := newFixture(t, jenkinstest.Options{Clock: clock})
+	f.Restart(jenkinstest.RestartOptions{Restarting: time.Minute, Down: time.Minute, Starting: time.Minute})
+	next := func(state func() bool, what string) {
+		t.Helper()
+		eventually(t, "the timer", clock.HasWaiters)
+		clock.Step(time.Minute)
+		eventually(t, what, state)
+	}
+	says := func(path, text string) func() bool {
+		return func() bool {
+			resp, err := f.client.Get(f.url + path)
+			if err != nil {
+				return text == ""
+			}
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(resp.Body)
+			return resp.StatusCode == 503 && resp.Header.Get("X-Jenkins") == "" && strings.Contains(string(body), text) &&
+				strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+		}
+	}
+	eventually(t, "the end", says("/api/json", "Jenkins is restarting"))
+	next(says("/api/json", ""), "silence")
+	next(says("/login", "getting ready to work"), "the start")
+	next(func() bool { return f.get(t, "/api/json").status == 200 }, "Jenkins")
+	f.SetBroken(true)
+	if !says("/health/", "failed to start")() {
+		t.Error("a Jenkins that could not start answers otherwise")
+	}
+}
+
+// Not every Pipeline goes on after a restart.
+func TestWhatDoesNotResume(t *testing.T) {
+	const (
+		fast  = `<org.jenkinsci.plugins.workflow.job.properties.DurabilityHintJobProperty><hint>PERFORMANCE_OPTIMIZED</hint></org.jenkinsci.plugins.workflow.job.properties.DurabilityHintJobProperty>`
+		never = `<org.jenkinsci.plugins.workflow.job.properties.DisableResumeJobProperty/>`
+	)
+	for name, tc := range map[string]struct {
+		property string
+		age      time.Duration
+		crash    bool
+		result   string // "" : it goes on
+	}{
+		"a durable one, after a crash":              {"", time.Minute, true, ""},
+		"a fast one, after a clean end":             {fast, time.Minute, false, ""},
+		"a fast one, after a crash":                 {fast, time.Minute, true, "FAILURE"},
+		"one that said so":                          {never, time.Minute, false, "ABORTED"},
+		"one that has been running for thirty days": {"", 31 * 24 * time.Hour, false, "ABORTED"},
+		"one that has been running for not so long": {"", 29 * 24 * time.Hour, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := testclock.NewFakeClock(time.Unix(1_700_000_000, 0))
+			s := &steps{}
+			f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run), Clock: clock})
+			f.want(t, "create", f.create(t, "", "j", configOf(inPod("sh(script: 'hang')"), tc.property)), 200)
+			f.want(t, "start", f.post(t, "/job/j/buildWithParameters?delay=0sec"), 201)
+			eventually(t, "the step", func() bool { return len(s.scripts()) == 1 })
+			clock.Step(tc.age)
+			f.Restart(jenkinstest.RestartOptions{Crash: tc.crash})
+			if b := f.Builds("j")[0]; b.Result != tc.result || b.Building != (tc.result == "") || b.Building != strings.Contains(b.Log, "Resuming build at ") {
+				t.Errorf("build = %+v", b)
+			}
+		})
 	}
 }

@@ -67,7 +67,7 @@ func stepNode(r *runner, c *call, fr frame) error {
 	b := r.b
 	ctx, cancel := context.WithCancelCause(fr.ctx)
 	defer cancel(nil)
-	item, done := r.s.waitNode(b, fr.label, func() { cancel(interrupted("Queue task was cancelled")) })
+	item, done := r.s.waitNode(b, fr.stage, fr.label, func() { cancel(interrupted("Queue task was cancelled")) })
 	agent, err := r.s.agents.Provision(ctx, NodeRequest{
 		Template: *fr.tmpl, Label: fr.label, JobName: b.jobName, Number: b.number,
 		BuildURL: r.s.opts.RootURL + b.path(), RunURL: b.path(),
