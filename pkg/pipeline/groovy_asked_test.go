@@ -152,10 +152,13 @@ var braces = regexp.MustCompile(`\$\{(\w+)(?::-([^}]*))?\}`)
 func (a *asking) expand(text string) string {
 	return braces.ReplaceAllStringFunc(text, func(ref string) string {
 		m := braces.FindStringSubmatch(ref)
-		if v := a.known[m[1]]; v != "" {
+		switch v, known := a.known[m[1]]; {
+		case v != "":
 			return v
+		case known || strings.Contains(ref, ":-"):
+			return m[2]
 		}
-		return m[2]
+		return ref
 	})
 }
 
