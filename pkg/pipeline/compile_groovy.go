@@ -12,6 +12,11 @@ import (
 // would be gone when our verdict is about to name it.
 const connectSlack = time.Minute
 
+// holdSlack is how much longer Jenkins lets a run take than its timeout, which is ours to
+// keep: the clock of Jenkins' own goes on while the build is paused, asks a question, or is
+// frozen by a Jenkins that prepares to shut down. It is there for a hookd that is gone.
+const holdSlack = 7 * 24 * time.Hour
+
 // defaultCloud is the name that Jenkins' Kubernetes plugin gives its cloud.
 const defaultCloud = "kubernetes"
 
@@ -44,7 +49,7 @@ func (p *planner) jenkinsfile(yaml string, timeout, agentTimeout time.Duration) 
 		named("yaml", groovyString(yaml)))
 	w.block(template, func() {
 		w.block(call("node", "POD_LABEL"), func() {
-			w.block(groovyTimeout(timeout), func() {
+			w.block(groovyTimeout(timeout+holdSlack), func() {
 				for _, s := range p.plan.stages {
 					if s.skip == "" {
 						w.line(call(fmt.Sprintf("stage_%d", s.index)))

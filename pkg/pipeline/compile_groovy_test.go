@@ -107,7 +107,7 @@ stages:
 
 const sequenceCalls = `podTemplate connect="660"
   node label="POD_LABEL"
-    timeout time="45" unit="SECONDS"
+    timeout time="604845" unit="SECONDS"
       stage name="1 Clone"
         stage name="1.1 clone"
           container name="clone"

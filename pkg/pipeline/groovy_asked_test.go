@@ -44,7 +44,7 @@ func asked(t testing.TB, in CompileInput, c *Compiled, secrets bool) []groovyCal
 	}
 	a.call(0, "podTemplate", "cloud", cloud, "namespace", namespace, "showRawYaml", false, "slaveConnectTimeout", c.AgentTimeout.Seconds()+60)
 	a.call(1, "node", "label", "POD_LABEL")
-	a.timeout(2, c.Timeout.Seconds())
+	a.timeout(2, (c.Timeout + holdSlack).Seconds())
 	offset := len(c.Stages) - len(in.Config.Stages) // 1 when the clone is not written
 	for i, stage := range c.Stages {
 		if stage.Phase == v1alpha1.PhaseSkipped {

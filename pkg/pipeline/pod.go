@@ -37,7 +37,7 @@ func (p *planner) agentPod(timeout, agentTimeout time.Duration) (*corev1.Pod, er
 		v1alpha1.LabelPipeline:     v1alpha1.LabelValue(e.Spec.PipelineRef.Name),
 		v1alpha1.LabelProject:      e.Namespace,
 	}
-	deadline := int64((timeout + agentTimeout + deadlineSlack).Seconds())
+	deadline := int64((timeout + holdSlack + agentTimeout + deadlineSlack).Seconds())
 	grace, no := int64(gracePeriod), false
 	pod := &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},

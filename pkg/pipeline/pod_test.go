@@ -143,11 +143,11 @@ func TestCompilePod(t *testing.T) {
 	})
 	t.Run("times: the pipeline's timeout wins, and the pod outlives them all", func(t *testing.T) {
 		c := mustCompile(t, "timeout: 10\n"+minimal)
-		if c.Timeout != 10*time.Minute || c.AgentTimeout != 10*time.Minute || *c.Pod.Spec.ActiveDeadlineSeconds != 50*60 {
+		if c.Timeout != 10*time.Minute || c.AgentTimeout != 10*time.Minute || *c.Pod.Spec.ActiveDeadlineSeconds != (7*24*60+50)*60 {
 			t.Errorf("timeouts %s, %s, deadline %d s", c.Timeout, c.AgentTimeout, *c.Pod.Spec.ActiveDeadlineSeconds)
 		}
 		c = mustCompile(t, "timeout: 10\n"+minimal, func(in *CompileInput) { in.Pipeline.Spec.Timeout = &metav1.Duration{Duration: 90 * time.Second} })
-		if c.Timeout != 90*time.Second || !strings.Contains(c.Jenkinsfile, "timeout(time: 90, unit: 'SECONDS')") {
+		if c.Timeout != 90*time.Second || !strings.Contains(c.Jenkinsfile, "timeout(time: 604890, unit: 'SECONDS')") {
 			t.Errorf("timeout %s", c.Timeout)
 		}
 	})
