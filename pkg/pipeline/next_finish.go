@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,7 +39,7 @@ func (d *decision) over(b EngineBuild) {
 		return
 	}
 	if v.vague {
-		v = d.lonely(v.explained(*d.Memory.Log))
+		v = d.lonely(v.explained(*d.Memory.Log)).quoting(b.Raw)
 	}
 	d.finish(v.phase, v.reason, v.message)
 }
@@ -101,6 +102,18 @@ func (d *decision) verdict(b EngineBuild, stop, message string) verdict {
 func (d *decision) lonely(v verdict) verdict {
 	if v.vague && d.Memory.AgentGone && d.status.Agent != nil {
 		return verdict{v1alpha1.PhaseFailed, v1alpha1.ReasonAgentLost, fmt.Sprintf("agent pod %s was deleted while the build ran", d.status.Agent.Pod), false}
+	}
+	return v
+}
+
+// quoting is the verdict with Jenkins' own word for it, when that is none that is known.
+func (v verdict) quoting(raw string) verdict {
+	switch raw {
+	case "", "SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED":
+	default:
+		if !strings.Contains(v.message, raw) {
+			v.message += fmt.Sprintf(" (Jenkins calls it %s)", clip(raw, 64))
+		}
 	}
 	return v
 }

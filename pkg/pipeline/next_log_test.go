@@ -44,6 +44,10 @@ func TestNextReadsTheLog(t *testing.T) {
 			given: given(initialized(), building, seen(failed), logged("java.lang.NoSuchMethodError: No such DSL method 'podTemplate' found among steps [archive, bat, build]\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonScriptError, message: "plugin is missing in Jenkins: No such DSL method 'podTemplate'"},
 		},
+		"an odd result is told, too": {
+			given: given(initialized(), building, seen(EngineBuild{Number: 1, QueueID: 7, Result: failure, Raw: "SPLENDID"}), logged("ERROR: odd\n")),
+			want:  wanted{phase: failure, reason: v1alpha1.ReasonEngineError, message: "odd (Jenkins calls it SPLENDID)"},
+		},
 		"credentials that are missing": {
 			given: given(initialized(), building, seen(failed), logged("ERROR: Could not find credentials entry with ID 'git'\nFinished: FAILURE\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonEngineError, message: "Could not find credentials entry with ID 'git'"},
