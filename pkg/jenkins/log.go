@@ -26,11 +26,13 @@ type LogRead struct {
 	Reset bool        // the position may not hold any more, as after a crash: nothing was written, Next is the log's beginning
 }
 
-// maxLines is how many lines of a running build Jenkins puts into one answer.
-const maxLines = 10_000
+// fullLines is more lines of a running build than Jenkins puts into one answer but for when it has many: it stops at ten thousand
+// ends of lines, of which a CRLF is two.
+const fullLines = 5_000
 
 // Log writes the text of a build's log from a position on to w, as much as there is, in memory that does not grow with it. Markup
-// and console notes are removed, line ends are LF. Of a running build Jenkins delivers whole lines only.
+// and console notes are removed, line ends are LF. Of a running build Jenkins delivers whole lines only, where a CR ends a line, too:
+// the last one is read again with what follows, since only then it is known whether that is an LF.
 //
 // The source is progressiveHtml: of Jenkins' log endpoints it is the only one whose X-Text-Size is exactly what was delivered, in
 // every version. progressiveText of 2.509 and later counts a withheld last line as delivered.
@@ -91,8 +93,9 @@ func (c *Client) readLog(ctx context.Context, ref JobRef, number int, from LogPo
 		if n > 0 {
 			err = text.write(buf[:n])
 		}
+		held := int64(0)
 		if err == nil && rerr == io.EOF {
-			err = text.flush()
+			held, err = text.flush(more)
 		}
 		read.Bytes = text.written
 		read.Next.Skip = from.Skip + text.written
@@ -102,8 +105,8 @@ func (c *Client) readLog(ctx context.Context, ref JobRef, number int, from LogPo
 		case rerr == io.EOF && text.skip > 0:
 			return reset, nil // it grew beyond Offset again, but not to where an answer had broken off
 		case rerr == io.EOF:
-			read.Next.Offset, read.Next.Skip = size, 0
-			read.More, read.Full = more, more && text.lines >= maxLines
+			read.Next.Offset, read.Next.Skip = size-held, 0
+			read.More, read.Full = more, more && text.lines >= fullLines
 			return read, nil
 		case rerr != nil:
 			return read, &Error{Method: k.method, Path: k.path, Status: resp.StatusCode, Sent: true, Err: causeOf(ctx, rerr)}

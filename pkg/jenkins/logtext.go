@@ -17,7 +17,7 @@ type textWriter struct {
 	w       io.Writer
 	skip    int64
 	written int64
-	lines   int64 // ended in what was written or swallowed
+	lines   int64 // ended, by LF or CR, in what was written or swallowed
 
 	state  byte   // 0, '<' or '&'
 	entity []byte // begun entity, with its '&'
@@ -84,6 +84,7 @@ func (t *textWriter) text(p []byte) {
 	for len(p) > 0 {
 		if t.cr && p[0] != '\n' {
 			t.out = append(t.out, '\r')
+			t.lines++
 		}
 		end := bytes.IndexByte(p, '\r')
 		if t.cr = end >= 0; !t.cr {
@@ -95,16 +96,22 @@ func (t *textWriter) text(p []byte) {
 	}
 }
 
-// flush ends the text: what was begun and never ended is text after all.
-func (t *textWriter) flush() error {
+// flush ends an answer: what was begun and never ended is text after all. When more is to come, a CR at its end is held back, since
+// an LF may follow; held is its length.
+func (t *textWriter) flush(more bool) (held int64, err error) {
 	if t.state == '&' {
 		t.text(t.entity)
 		t.state = 0
 	}
-	if t.cr {
-		t.out, t.cr = append(t.out, '\r'), false
+	switch {
+	case t.cr && more:
+		held = 1
+	case t.cr:
+		t.out = append(t.out, '\r')
+		t.lines++
 	}
-	return t.deliver()
+	t.cr = false
+	return held, t.deliver()
 }
 
 func (t *textWriter) deliver() error {

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"html"
 	"io"
+	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,7 +25,7 @@ func FuzzLogText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, markup, cuts []byte, skip int64) {
 		whole, lines := render(t, markup, nil, 0)
-		if want := int64(strings.Count(whole, "\n")); lines != want {
+		if want := int64(strings.Count(whole, "\n") + strings.Count(whole, "\r")); lines != want {
 			t.Errorf("counted %d lines, want %d", lines, want)
 		}
 		cut, _ := render(t, markup, cuts, 0)
@@ -57,6 +60,76 @@ func FuzzLogRoundTrip(f *testing.F) {
 		}
 		got, _ := render(t, markupOf(output), cuts, 0)
 		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("text (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// growingLog is a Jenkins whose log grows with each request, and whose answers break off.
+type growingLog struct {
+	log    []byte
+	grow   []byte // by how much, in turn
+	breaks []byte // after so many bytes, in turn; 0: not at all
+	size   int    // how much there is
+	asked  int
+}
+
+func (g *growingLog) RoundTrip(r *http.Request) (*http.Response, error) {
+	more := g.size < len(g.log)
+	if by := 1; more {
+		if len(g.grow) > 0 {
+			by += int(g.grow[g.asked%len(g.grow)])
+		}
+		g.size = min(g.size+by, len(g.log))
+	}
+	start, err := strconv.Atoi(r.URL.Query().Get("start"))
+	if err != nil {
+		return nil, err
+	}
+	end := g.size
+	if more { // what is written after this answer began is for the next
+		end = start + bytes.LastIndexAny(g.log[start:g.size], "\r\n") + 1
+	}
+	body := io.Reader(bytes.NewReader(markupOf(g.log[start:end])))
+	if n := len(g.breaks); n > 0 && g.breaks[g.asked%n] > 0 && g.asked < 100 {
+		body = io.MultiReader(io.LimitReader(body, int64(g.breaks[g.asked%n])), iotest.ErrReader(io.ErrUnexpectedEOF))
+	}
+	g.asked++
+	h := http.Header{"X-Text-Size": {strconv.Itoa(end)}, "X-Jenkins-Session": {"s"}}
+	if more {
+		h.Set("X-More-Data", "true")
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: h, Body: io.NopCloser(body), Request: r}, nil
+}
+
+// However a log grows and however answers break off, what is read of it is what a single answer would bring.
+func FuzzLogThatGrows(f *testing.F) {
+	f.Add([]byte("one\r\ntwo\nthree\r\r\nfour\rfive\r\n\n\r"), []byte{0}, []byte{0})
+	f.Add([]byte("a <b> & c\r\n\x1b[8mha:AAAA\x1b[0mnoted \xf0\x9f\x9a\x80\r\nend"), []byte{0, 1, 2}, []byte{3, 0, 7, 0})
+	f.Fuzz(func(t *testing.T, log, grow, breaks []byte) {
+		if len(log) > 2000 || bytes.Contains(note.ReplaceAll(log, []byte{'-'}), []byte("\x1b[8m")) || note.Match(note.ReplaceAll(log, nil)) {
+			t.Skip("a note that is none, or spans lines")
+		}
+		jenkins := &growingLog{log: log, grow: grow, breaks: breaks}
+		c, err := New(Config{BaseURL: "http://jenkins.example", Transport: jenkins})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		read := LogRead{More: true}
+		for read.More {
+			if jenkins.asked > 3*len(log)+300 {
+				t.Fatalf("%d requests, and no end", jenkins.asked)
+			}
+			if read, err = c.Log(t.Context(), JobRef{Name: "j"}, 1, read.Next, &got); err != nil {
+				if !IsTemporary(err) {
+					t.Fatal(err)
+				}
+				read.More = true
+			}
+		}
+		want, _ := render(t, markupOf(log), nil, 0)
+		if diff := cmp.Diff(want, got.String()); diff != "" {
 			t.Errorf("text (-want +got):\n%s", diff)
 		}
 	})
@@ -100,8 +173,8 @@ func render(t testing.TB, markup, cuts []byte, skip int64) (text string, lines i
 		}
 		markup = markup[n:]
 	}
-	if err := w.flush(); err != nil {
-		t.Fatal(err)
+	if held, err := w.flush(false); err != nil || held > 0 {
+		t.Fatal(held, err)
 	}
 	if w.written != int64(out.Len()) {
 		t.Errorf("counted %d bytes of %d", w.written, out.Len())

@@ -32,14 +32,14 @@ type apiServer struct {
 	onGet      func(n int64) // before the nth read of an execution
 }
 
-func newAPIServer(t *testing.T) *apiServer {
+func newAPIServer(t testing.TB) *apiServer {
 	s := &apiServer{executions: map[string]*v1alpha1.PipelineExecution{}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
 }
 
-func (s *apiServer) clients(t *testing.T) *kube.Clients {
+func (s *apiServer) clients(t testing.TB) *kube.Clients {
 	t.Helper()
 	c, err := kube.NewClients(&rest.Config{Host: s.URL, QPS: -1})
 	if err != nil {

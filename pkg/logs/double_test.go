@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,14 +58,11 @@ type doubleEvent struct {
 const stepJob = "shop/app-1"
 
 // stepOutput is about n bytes as a build may write them: characters of one to four
-// bytes, console notes, markup, links, both line ends, progress bars, and in the middle
-// a line of 1 MB. Each of its lines begins with ~.
+// bytes, console notes, markup, links, both line ends, progress bars. Each of its lines
+// begins with ~.
 func stepOutput(n int) []byte {
 	var b bytes.Buffer
 	for i := 0; b.Len() < n; i++ {
-		if i == 5000 {
-			fmt.Fprintf(&b, "~%s\n", strings.Repeat("0123456789 世界 ", 1<<20/18))
-		}
 		switch i % 5 {
 		case 0:
 			fmt.Fprintf(&b, "~%06d Grüße 世界 🚀 \x1b[32mok\x1b[0m\r\n", i)
@@ -207,6 +205,9 @@ func spoil(f jenkinstest.Fault) func(*jenkinstest.Server) {
 	return func(s *jenkinstest.Server) { s.Spoil(f) }
 }
 
+// longLine is 1 MB without a line end.
+var longLine = []byte("~" + strings.Repeat("0123456789 世界 ", 1<<20/18) + "\n")
+
 // troubles are what may happen while a log is read.
 var troubles = map[string][]doubleEvent{
 	"when nothing happens": nil,
@@ -244,9 +245,15 @@ var jenkinsVersions = []string{"2.401.3", "2.516.3"}
 // TestReaderGetsWhatAStepWrote goes the whole way: the Jenkins double, the client, the
 // handler, a reader.
 func TestReaderGetsWhatAStepWrote(t *testing.T) {
-	output := stepOutput(4e6)
 	for _, version := range jenkinsVersions {
 		for name, events := range troubles {
+			if version == jenkinsVersions[0] && len(events) > 1 {
+				continue // what breaks does not depend on the dialect
+			}
+			output := stepOutput(2_200_000)
+			if events == nil {
+				output = slices.Concat(output, longLine, output)
+			}
 			t.Run("of Jenkins "+version+" "+name, func(t *testing.T) {
 				s := startStep(t, version, output, events...)
 				api := newAPIServer(t)
@@ -265,7 +272,7 @@ func TestReaderGetsWhatAStepWrote(t *testing.T) {
 // TestReaderThatReconnects reads a log over many connections, each of which breaks
 // anywhere, and goes on behind what it has.
 func TestReaderThatReconnects(t *testing.T) {
-	s := startStep(t, "2.516.3", stepOutput(4e6), troubles["when it crashes twice"]...)
+	s := startStep(t, "2.516.3", stepOutput(2_200_000), troubles["when it crashes twice"]...)
 	api := newAPIServer(t)
 	api.set("app-1", running)
 	url := serve(t, api, jenkinsSource{s.client(t)}, func(o *Options, _ *httptest.Server) { o.Sleep = s.sleep })
@@ -289,7 +296,7 @@ func TestReaderThatReconnects(t *testing.T) {
 
 // TestReaderOfABuildThatIsDeleted: what was written arrives, and that it is not all.
 func TestReaderOfABuildThatIsDeleted(t *testing.T) {
-	output := stepOutput(3e6)
+	output := stepOutput(2_200_000)
 	s := startStep(t, "2.516.3", output, doubleEvent{2 * time.Second, restart(jenkinstest.RestartOptions{LoseBuilds: true})})
 	api := newAPIServer(t)
 	api.set("app-1", running)
@@ -340,7 +347,7 @@ func (s textSource) ReadLog(ctx context.Context, _ string, _ int64, from Positio
 }
 
 func TestEveryWayToReadALogGivesTheSame(t *testing.T) {
-	output := bytes.ReplaceAll(stepOutput(3e6), []byte("\r\n"), []byte("\n")) // the new dialect cannot count CRLF
+	output := bytes.ReplaceAll(stepOutput(1_500_000), []byte("\r\n"), []byte("\n")) // the new dialect cannot count CRLF
 	for _, version := range jenkinsVersions {
 		for name, source := range map[string]func(*testing.T, *step) Source{
 			"progressiveText": func(_ *testing.T, s *step) Source { return textSource{s, version == jenkinsVersions[0]} },

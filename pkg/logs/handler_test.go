@@ -16,7 +16,7 @@ import (
 )
 
 // serve runs a handler and returns its address.
-func serve(t *testing.T, api *apiServer, src Source, edit ...func(*Options, *httptest.Server)) string {
+func serve(t testing.TB, api *apiServer, src Source, edit ...func(*Options, *httptest.Server)) string {
 	t.Helper()
 	o := Options{
 		Clients: api.clients(t),

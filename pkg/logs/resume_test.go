@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,7 @@ func readSome(t *testing.T, url string, n int64, w io.Writer) (complete bool, er
 		return false, fmt.Errorf("answer is %d %s", resp.StatusCode, body)
 	}
 	if _, err := io.CopyN(w, resp.Body, n); err != nil {
-		if err == io.EOF && resp.Trailer.Get(TrailerComplete) == "true" {
+		if errors.Is(err, io.EOF) && resp.Trailer.Get(TrailerComplete) == "true" {
 			return true, nil
 		}
 		return false, fmt.Errorf("%w; trailers %v", err, resp.Trailer)
