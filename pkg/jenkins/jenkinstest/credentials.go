@@ -83,6 +83,8 @@ func (s *Server) routeCredentials(w http.ResponseWriter, r *http.Request, it *it
 	}
 	segs = segs[len(prefix):]
 	switch {
+	case len(segs) == 0:
+		page(w, http.StatusOK, "Global credentials (unrestricted) - Jenkins", "Credentials")
 	case isAPI(segs):
 		if s.allowed(w, it, user, PermCredentialsView) {
 			s.serveObject(w, r, func() *object { return s.domainObject(it) })

@@ -103,6 +103,8 @@ func (s *Server) routeFolder(w http.ResponseWriter, r *http.Request, it *item, s
 		s.itemPage(w, r, it, user)
 	case isAPI(segs):
 		s.serveObject(w, r, func() *object { return s.itemObject(it, user) })
+	case segs[0] == "configure":
+		s.configurePage(w, it, user)
 	case segs[0] == "credentials":
 		s.routeCredentials(w, r, it, segs, user)
 	case segs[0] == "createItem":
@@ -125,6 +127,13 @@ func (s *Server) itemPage(w http.ResponseWriter, r *http.Request, it *item, user
 	}
 	if s.deleteItem(w, it, user) {
 		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// configurePage is where the form for new items leads.
+func (s *Server) configurePage(w http.ResponseWriter, it *item, user string) {
+	if s.allowed(w, it, user, PermExtendedRead) {
+		page(w, http.StatusOK, it.name+" Config - Jenkins", "Configure")
 	}
 }
 
@@ -157,9 +166,7 @@ func (s *Server) routeJob(w http.ResponseWriter, r *http.Request, it *item, segs
 			redirect(w, s.absolute(r, it.path()))
 		}
 	case "configure":
-		if s.allowed(w, it, user, PermExtendedRead) {
-			page(w, http.StatusOK, it.name+" Config - Jenkins", "Configure")
-		}
+		s.configurePage(w, it, user)
 	case "wfapi":
 		s.serveRuns(w, r, it, trimAPI(segs[1:]))
 	default:
