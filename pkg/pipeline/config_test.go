@@ -365,7 +365,7 @@ func TestParseConfigErrors(t *testing.T) {
 		},
 		"more than a Java class can hold": {
 			"stages:\n" + numbered("- name: s%d\n  steps: &s\n"+strings.Repeat("  - {timeout: 5, retry: 1, env: {A: b}, runScriptConfig: {image: i, shellScript: s}}\n", 50), 20),
-			[]string{`line 767, column 5: stages[14].steps[35]: here the script becomes too large for Jenkins: stages, steps, their timeouts, retries and variables are more than one Java class can hold; split the pipeline`},
+			[]string{`line 742, column 5: stages[14].steps[10]: here the script becomes too large for Jenkins: stages, steps, their timeouts, retries and variables are more than one Java class can hold; split the pipeline`},
 		},
 		"scripts that are too long when aliases are expanded": {
 			"stages:\n- name: a\n  steps:\n  - {runScriptConfig: &r {image: i, shellScript: \"" + strings.Repeat("é", 100_000) + "\"}}\n" + strings.Repeat("  - {runScriptConfig: *r}\n", 19),
@@ -373,7 +373,7 @@ func TestParseConfigErrors(t *testing.T) {
 		},
 		"an agent pod that is too large": {
 			"env: {A: " + strings.Repeat("x", 10_000) + "}\nstages:\n- name: a\n  steps:\n" + numbered("  - {runScriptConfig: {image: i%d, shellScript: s}}\n", 100),
-			[]string{`line 2, column 1: stages: 100 different images need an agent pod of more than 1 MiB, since each container has all variables; no cluster stores it`},
+			[]string{`line 2, column 1: stages: the steps need 100 different containers, each with all variables; such an agent pod has more than 1 MiB, which no cluster stores`},
 		},
 		"a file that is too long":                    {strings.Repeat("#", MaxConfigBytes+1), []string{"line 1, column 1: the file has 262145 bytes; at most 262144 are allowed"}},
 		"a tag of its own":                           {"env: {A: !x b}\ncache: !!binary YQ==" + tail, []string{"line 1, column 10: env.A: tag !x is not supported", "line 2, column 8: cache: tag !!binary is not supported"}},

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,7 +11,7 @@ import (
 const (
 	maxStageSteps  = 100         // branches of one parallel
 	maxVariables   = 200         // elements of one withEnv
-	maxConstants   = 60_000      // of the class, by the estimate below
+	maxConstants   = 58_000      // of the class, by the estimate below
 	maxScriptBytes = 8 << 20     // of the Jenkinsfile, which is one XML element of the job
 	maxPodBytes    = 1 << 20     // of the agent pod; an API server stores no object of more than 1.5 MiB
 	maxVariable    = 128<<10 - 1 // of NAME=value: Linux starts no process with a longer one
@@ -49,7 +50,7 @@ func stepCost(s *Step, over int) int {
 // size refuses a file whose script or agent pod would be too large. It counts what is known without a run; Compile counts the rest.
 func (v *validator) size() {
 	c := v.config
-	constants, text, images := baseConstants, 0, map[string]bool{}
+	constants, text, kinds := baseConstants, 0, map[string]bool{}
 	over := 0
 	for name := range c.Env {
 		if jenkinsVariables[name] {
@@ -69,7 +70,7 @@ func (v *validator) size() {
 			text += 3*groovyLength(s.Name) + envLength(s.Env)
 			if r := s.RunScriptConfig; r != nil {
 				text += groovyLength(r.ShellScript)
-				images[r.Image] = true
+				kinds[leastKind(s)] = true
 			}
 			at := elem(elem("stages", i)+".steps", j)
 			switch {
@@ -82,13 +83,52 @@ func (v *validator) size() {
 			}
 		}
 	}
-	if pod := len(images) * (minContainerBytes + envLength(c.Env)); pod > maxPodBytes {
-		v.failf("stages", "%d different images need an agent pod of more than %d MiB, since each container has all variables; no cluster stores it", len(images), maxPodBytes>>20)
+	container := containerBytes
+	for name, value := range c.Env {
+		container += variableBytes(name, value)
+	}
+	if len(kinds)*container > maxPodBytes {
+		v.failf("stages", "the steps need %d different containers, each with all variables; such an agent pod has more than %d MiB, which no cluster stores", len(kinds), maxPodBytes>>20)
 	}
 }
 
-// minContainerBytes is less than what a container needs in the agent pod, the variables of every run counted.
-const minContainerBytes = 1500
+// containerBytes is what a container needs in the agent pod, the variables of every run counted; 1,300 are usual.
+const containerBytes = 1600
+
+// variableBytes is what a variable needs in a container. What a reference stands for is not known.
+func variableBytes(name, value string) int {
+	n := len(name) + 48
+	if strings.Contains(value, "${") {
+		return n
+	}
+	for _, r := range value {
+		switch {
+		case r == '$' || r == '"' || r == '\\':
+			n += 2
+		case r >= ' ' && r <= '~':
+			n++
+		default:
+			n += 10 // as \UXXXXXXXX
+		}
+	}
+	return n
+}
+
+// leastKind is what tells the container of a step from others: see containerKind. Two steps that differ in it never share one; those that
+// do not may still differ by what references stand for, or by their caches.
+func leastKind(s *Step) string {
+	var b strings.Builder
+	b.WriteString(s.RunScriptConfig.Image)
+	for _, name := range sortedKeys(s.Env) {
+		if value := s.Env[name]; value == "" || strings.Contains(value, "$") && !strings.Contains(value, "${") {
+			fmt.Fprintf(&b, "\x00%s=%s", name, value)
+		}
+	}
+	for _, e := range s.EnvFrom {
+		fmt.Fprintf(&b, "\x00%s=\x00%s/%s", e.TargetKey, e.SourceName, e.SourceKey)
+	}
+	return b.String()
+}
 
 // envLength is how many characters the variables need at least: what a reference stands for is not known.
 func envLength(env map[string]string) int {

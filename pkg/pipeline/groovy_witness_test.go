@@ -94,11 +94,11 @@ func javaHome() []string {
 
 // testimony is Groovy's answer.
 type testimony struct {
-	Error  groovyText
-	Calls  []groovyCall
-	Script groovyText // of a config.xml
-	Text   groovyText // value of an expression
-	Nodes  int        // of the syntax tree, as Jenkins' transformer counts them
+	Error     groovyText
+	Calls     []groovyCall
+	Script    groovyText // of a config.xml
+	Text      groovyText // value of an expression
+	Constants int        // that Jenkins' transformer makes of a script, at most
 }
 
 // groovyCall is one step that Groovy called. Values are string, float64, bool and []any of strings.

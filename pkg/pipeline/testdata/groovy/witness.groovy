@@ -6,7 +6,7 @@
 //   job BASE64      runs the Jenkinsfile of a config.xml, which the JVM's own XML parser reads
 //   text BASE64     evaluates an expression and answers its value, a string
 //
-// An answer has error (empty when all went well), and calls, script, text and nodes as far as they apply. A call is
+// An answer has error (empty when all went well), and calls, script, text and constants as far as they apply. A call is
 // [step, depth, {argument: value}], in the order of execution. Every string that a user may have written is answered as base64 of its
 // UTF-16BE units, so that no encoding between here and the test can hide a difference.
 import groovy.json.JsonOutput
@@ -77,10 +77,12 @@ abstract class Steps extends Script {
 
 /**
  * What a script may consist of: calls of steps and of its own methods, closures, literals. It also has the limits of Jenkins'
- * transformer, which Groovy alone has not, and counts the nodes that the transformer makes a constant of.
+ * transformer, which Groovy alone has not, and counts, rather too many, the constants that it makes of a script: one for each node of the
+ * syntax tree, and two for each text.
  */
 class Dialect extends CompilationCustomizer {
-  int nodes = 0
+  int constants = 0
+  Set texts = []
   Set methods
 
   Dialect() { super(CompilePhase.SEMANTIC_ANALYSIS) }
@@ -91,20 +93,20 @@ class Dialect extends CompilationCustomizer {
     methods = own*.name as Set
     own.each {
       if (it.parameters) throw new IllegalStateException("$it.name has parameters")
-      nodes += 6
+      constants += 6
       visit(it.code)
     }
   }
 
   void visit(node) {
-    nodes++
+    constants++
     switch (node) {
       case BlockStatement: node.statements.each { visit(it) }; break
       case ExpressionStatement: visit(node.expression); break
       case MethodCallExpression:
         def name = node.methodAsString
         if (!node.implicitThis || !(name in methods || Steps.KNOWN.containsKey(name))) throw new IllegalStateException("a call of $name")
-        nodes += 2
+        constants += 2
         visit(node.arguments)
         break
       case MapExpression:
@@ -118,7 +120,7 @@ class Dialect extends CompilationCustomizer {
       case TupleExpression: node.expressions.each { visit(it) }; break
       case ClosureExpression:
         if (node.parameters) throw new IllegalStateException('a closure with parameters')
-        nodes += 2
+        constants += 2
         visit(node.code)
         break
       case BinaryExpression:
@@ -128,6 +130,7 @@ class Dialect extends CompilationCustomizer {
         break
       case ConstantExpression:
         if (!(node.value instanceof String || node.value instanceof Integer || node.value instanceof Boolean)) throw new IllegalStateException("the constant $node.text")
+        if (node.value instanceof String && texts.add(node.value)) constants += 2
         break
       case VariableExpression:
         if (node.name != 'POD_LABEL') throw new IllegalStateException("the variable $node.name")
@@ -169,7 +172,7 @@ def run(String text) {
   config.addCompilationCustomizers(dialect)
   def script = new GroovyShell(this.class.classLoader, new Binding(), config).parse(text, 'WorkflowScript')
   script.run()
-  [calls: script.calls.collect { name, depth, args -> [name, depth, args.collectEntries { k, v -> [(k.toString()): encode(v)] }] }, nodes: dialect.nodes]
+  [calls: script.calls.collect { name, depth, args -> [name, depth, args.collectEntries { k, v -> [(k.toString()): encode(v)] }] }, constants: dialect.constants]
 }
 
 System.in.newReader('US-ASCII').eachLine { line ->
