@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,7 +79,11 @@ type Connector struct {
 type connected struct {
 	key    string
 	client *jenkins.Client
+	used   time.Time
 }
+
+// connectedAge is how long the client of a project is kept that nobody asks for.
+const connectedAge = 10 * time.Minute
 
 // NewConnector makes a Connector.
 func NewConnector(clients *kube.Clients) *Connector {
@@ -100,8 +105,10 @@ func (c *Connector) Client(ctx context.Context, project string) (*jenkins.Client
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sweep(time.Now())
 	old := c.known[project]
 	if old.key == key {
+		c.known[project] = connected{key, old.client, time.Now()}
 		return old.client, nil
 	}
 	client, err := jenkins.New(cfg)
@@ -111,6 +118,17 @@ func (c *Connector) Client(ctx context.Context, project string) (*jenkins.Client
 	if old.client != nil {
 		old.client.Close() // streams that still read from it go on
 	}
-	c.known[project] = connected{key, client}
+	c.known[project] = connected{key, client, time.Now()}
 	return client, nil
+}
+
+// sweep lets clients go that were not asked for lately. Streams that still read from one
+// go on. The caller holds c.mu.
+func (c *Connector) sweep(now time.Time) {
+	for project, k := range c.known {
+		if now.Sub(k.used) >= connectedAge {
+			k.client.Close()
+			delete(c.known, project)
+		}
+	}
 }

@@ -24,9 +24,9 @@ type executions struct {
 	admissions *admissions
 	pipelines  *pipelines
 	histories  *histories
-	numbers    keyedMutex // by pipeline: its run numbers are handed out one by one
-	readers    sync.Map   // when a project's ServiceAccount for logs was there
-	namespaces sync.Map   // when an executor namespace was there, by projectNamespace
+	numbers    keyedMutex               // by pipeline: its run numbers are handed out one by one
+	readers    lately[string]           // projects whose ServiceAccount for logs was there
+	namespaces lately[projectNamespace] // executor namespaces that were there
 
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory
@@ -190,14 +190,4 @@ func (c *executions) addAll(project string) {
 	for _, e := range c.of(project) {
 		c.queue.Add(keyOf(e))
 	}
-}
-
-// keyedMutex is a mutex for each key.
-type keyedMutex struct{ locks sync.Map }
-
-func (k *keyedMutex) lock(key string) func() {
-	l, _ := k.locks.LoadOrStore(key, &sync.Mutex{})
-	mu, _ := l.(*sync.Mutex)
-	mu.Lock()
-	return mu.Unlock
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +54,7 @@ func (c *executions) tryProvision(ctx context.Context, e *v1alpha1.PipelineExecu
 	}
 	if m.bundle = p.needsBundle(); m.bundle {
 		if err := c.ensureBundle(ctx, e, p, namespace); err != nil {
-			c.namespaces.Delete(projectNamespace{e.Namespace, namespace}) // it may be gone
+			c.namespaces.drop(projectNamespace{e.Namespace, namespace}) // it may be gone
 			return err
 		}
 	}
@@ -94,7 +93,7 @@ type projectNamespace struct{ project, name string }
 // objects of somebody else.
 func (c *executions) ensureNamespace(ctx context.Context, project, name string) error {
 	key := projectNamespace{project, name}
-	if c.knows(&c.namespaces, key, namespaceAge) {
+	if c.namespaces.knows(key, namespaceAge, c.o.Clock.Now()) {
 		return nil
 	}
 	ns, err := c.o.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
@@ -113,7 +112,7 @@ func (c *executions) ensureNamespace(ctx context.Context, project, name string) 
 	if err := belongs(ns, project); err != nil {
 		return err
 	}
-	c.namespaces.Store(key, c.o.Clock.Now())
+	c.namespaces.note(key, namespaceAge, c.o.Clock.Now())
 	return nil
 }
 
@@ -124,13 +123,6 @@ const (
 	// readerAge is how long the ServiceAccount for logs counts as there.
 	readerAge = 10 * time.Minute
 )
-
-// knows tells whether something was found there lately.
-func (c *executions) knows(known *sync.Map, key any, age time.Duration) bool {
-	v, _ := known.Load(key)
-	at, ok := v.(time.Time)
-	return ok && c.o.Clock.Since(at) < age
-}
 
 // belongs says whether agents of the project may run in a namespace: its own, or one
 // that is labelled so.
@@ -144,7 +136,7 @@ func belongs(ns *corev1.Namespace, project string) error {
 // +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=create
 
 func (c *executions) ensureLogReader(ctx context.Context, project string) error {
-	if c.knows(&c.readers, project, readerAge) {
+	if c.readers.knows(project, readerAge, c.o.Clock.Now()) {
 		return nil
 	}
 	no := false
@@ -159,7 +151,7 @@ func (c *executions) ensureLogReader(ctx context.Context, project string) error 
 	default:
 		return fmt.Errorf("create ServiceAccount %s: %w", logs.ReaderServiceAccount, err)
 	}
-	c.readers.Store(project, c.o.Clock.Now())
+	c.readers.note(project, readerAge, c.o.Clock.Now())
 	return nil
 }
 

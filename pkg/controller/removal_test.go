@@ -129,6 +129,60 @@ func TestExecutorNamespaceChanges(t *testing.T) {
 	}
 }
 
+// TestExecutorNamespaceChangesBeforeTheAgentWasSeen: what the run has in the namespace that
+// Jenkins was told is removed all the same, by a process that did not make it either.
+func TestExecutorNamespaceChangesBeforeTheAgentWasSeen(t *testing.T) {
+	w := newWorld(t, jenkinstest.Options{Agents: noAgents{}})
+	w.must(create(t, w.clients.Secrets(w.project), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, StringData: map[string]string{"k": "v"}}))
+	w.start()
+	w.pipeline("app", "stages: [{name: A, steps: [{runScriptConfig: {image: a, shellScript: b}, envFrom: [{sourceName: s, sourceKey: k, targetKey: K}]}]}]")
+	w.run("app", "a")
+	w.await("a", "has a build", func(e *v1alpha1.PipelineExecution) bool { return e.Status.Engine != nil && e.Status.Engine.Build != 0 })
+	w.halt()
+	if _, err := w.clients.Settings(w.project).Patch(t.Context(), v1alpha1.SettingName, "application/merge-patch+json",
+		fmt.Appendf(nil, `{"spec":{"executor":{"namespace":%q}}}`, w.project), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.control("a", v1alpha1.ControlStop)
+	w.start()
+	w.awaitFinished("a")
+	left, err := w.clients.Secrets(w.project+"-pipeline").List(t.Context(), metav1.ListOptions{})
+	w.must(err)
+	for _, s := range left.Items {
+		t.Errorf("Secret %s is left", s.Name)
+	}
+}
+
+// TestDeletionBeforeTheBuildIsKnown: a build that does not give in is killed, though nobody
+// has seen its number yet.
+func TestDeletionBeforeTheBuildIsKnown(t *testing.T) {
+	held := make(chan struct{})
+	defer close(held)
+	w := newWorld(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(func(context.Context, jenkinstest.Command) jenkinstest.Result {
+		<-held // it ignores that it is to stop
+		return jenkinstest.Result{}
+	})})
+	w.jenkins.Spoil(jenkinstest.Fault{Path: "buildWithParameters", DropAfter: true})
+	w.jenkins.Spoil(jenkinstest.Fault{Path: "/job/" + w.project + "/api/json", Status: 500, Times: -1})
+	w.start()
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	eventually(t, "a build runs", func() error {
+		if b := w.jenkins.Builds(); len(b) != 1 {
+			return fmt.Errorf("builds = %v", b)
+		}
+		return nil
+	})
+	if e := w.get("a"); e.Status.Engine == nil || e.Status.Engine.Build != 0 {
+		t.Fatalf("engine = %+v, the build is known", e.Status.Engine)
+	}
+	w.must(w.clients.Executions(w.project).Delete(t.Context(), "a", metav1.DeleteOptions{}))
+	w.awaitGone("a")
+	if jobs := w.jenkins.Jobs(); len(jobs) != 0 {
+		t.Errorf("jobs = %v", jobs)
+	}
+}
+
 // TestAgentTimeoutWithoutThePipeline: a run whose Pipeline is gone, and of which this
 // process knows nothing, does not wait for its agent for ever.
 func TestAgentTimeoutWithoutThePipeline(t *testing.T) {
