@@ -73,11 +73,11 @@ func (c *executions) actOnEngine(ctx context.Context, e *v1alpha1.PipelineExecut
 			m.Cancelled = plan.Target
 		}
 	case pipeline.DoStop:
-		m.Stop, err = now, eng.client.Stop(ctx, ref, number)
+		m.StopRung, m.Stop, err = plan.Verb, now, eng.client.Stop(ctx, ref, number)
 	case pipeline.DoTerm:
-		m.Stop, err = now, eng.client.Term(ctx, ref, number)
+		m.StopRung, m.Stop, err = plan.Verb, now, eng.client.Term(ctx, ref, number)
 	case pipeline.DoKill:
-		m.Stop, err = now, eng.client.Kill(ctx, ref, number)
+		m.StopRung, m.Stop, err = plan.Verb, now, eng.client.Kill(ctx, ref, number)
 	case pipeline.DoPause, pipeline.DoResume:
 		c.setPaused(ctx, eng, e, m, number, plan.Verb == pipeline.DoPause)
 	case pipeline.DoReadLog:

@@ -182,7 +182,7 @@ func stopping(stage Verb, reason string, since, tried time.Duration) func(*Obser
 	return func(o *Observed) {
 		e := o.Execution.Status.Engine
 		e.StopRequestedAt, e.StopStage, e.StopReason = microStamp(ago(since)), string(stage), reason
-		o.Memory.Stop = ago(tried)
+		o.Memory.StopRung, o.Memory.Stop = stage, ago(tried)
 	}
 }
 

@@ -83,8 +83,9 @@ type Memory struct {
 	PauseTried time.Time
 	// Log is the end of the build's log, nil before DoReadLog.
 	Log *string
-	// Stop is when the last rung of the stop ladder was tried.
-	Stop time.Time
+	// StopRung is the rung of the stop ladder that was tried last, "" for none; Stop is when.
+	StopRung Verb
+	Stop     time.Time
 	// AgentGone is set when a plan said so.
 	AgentGone bool
 	// AgentDeleted is when DoDeleteAgent was done.

@@ -28,34 +28,41 @@ func (d *decision) stop() {
 	d.beginStop(reason)
 	phase := d.status.Phase
 	d.say(phase, v1alpha1.ReasonStopping, message)
-	since := d.now.Sub(e.StopRequestedAt.Time)
-	next := rungAfter(Verb(e.StopStage), since)
-	if next == Verb(e.StopStage) && !d.Memory.Stop.IsZero() {
-		if wait := d.Memory.Stop.Add(rungTime).Sub(d.now); wait > 0 {
-			d.again(wait)
-			return
-		}
-		if next == DoKill && d.Agent != nil && !d.Agent.Deleting && d.Memory.AgentDeleted.IsZero() {
-			d.do(DoDeleteAgent, 0)
-			d.again(glance)
-			return
-		}
+	next := d.nextRung()
+	if next == "" {
+		return
+	}
+	if next == DoKill && d.Memory.StopRung == DoKill && d.Agent != nil && !d.Agent.Deleting && d.Memory.AgentDeleted.IsZero() {
+		d.do(DoDeleteAgent, 0)
+		d.again(glance)
+		return
 	}
 	e.StopStage = string(next)
 	d.do(next, e.Build)
 	d.again(rungTime)
 }
 
-// rungAfter is the rung that is due; it never goes down again.
-func rungAfter(last Verb, since time.Duration) Verb {
-	switch {
+// nextRung is the rung that is due, "" while the last one is given its time. The stage that
+// is written down is one that was tried: it is never ahead of what was done.
+func (d *decision) nextRung() Verb {
+	e := d.status.Engine
+	if tried := d.Memory.StopRung; tried != "" {
+		e.StopStage = string(tried)
+		if wait := d.Memory.Stop.Add(rungTime).Sub(d.now); wait > 0 {
+			d.again(wait)
+			return ""
+		}
+		return map[Verb]Verb{DoStop: DoTerm, DoTerm: DoKill, DoKill: DoKill}[tried]
+	}
+	// Another process tried it, if any did: it is tried again, or the next when it is time.
+	since := d.now.Sub(e.StopRequestedAt.Time)
+	switch last := Verb(e.StopStage); {
 	case last == DoKill, last == DoTerm && since >= 2*rungTime:
 		return DoKill
 	case last == DoTerm, last == DoStop && since >= rungTime:
 		return DoTerm
-	default:
-		return DoStop
 	}
+	return DoStop
 }
 
 func (d *decision) beginStop(reason string) {

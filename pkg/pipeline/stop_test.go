@@ -44,8 +44,21 @@ func TestNextStops(t *testing.T) {
 		},
 		"after a restart of ours the rung is tried again": {
 			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, 5*time.Second, 0),
-				memory(func(m *Memory) { m.Stop = time.Time{} })),
+				memory(func(m *Memory) { m.StopRung, m.Stop = "", time.Time{} })),
 			want: wanted{phase: run, verb: DoStop, target: 1},
+		},
+		"a rung that was tried is what is written, and none is left out when a moment more has passed": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, rungTime+time.Second, time.Millisecond)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, after: rungTime - time.Millisecond},
+			check: func(t *testing.T, p Plan) {
+				if p.Status.Engine.StopStage != string(DoStop) {
+					t.Errorf("stopStage = %s, want the rung that was tried", p.Status.Engine.StopStage)
+				}
+			},
+		},
+		"each rung is given its time, however long ago the stop was asked for": {
+			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoTerm, v1alpha1.ReasonStopped, time.Hour, time.Second)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, after: rungTime - time.Second},
 		},
 		"the reason of a stop is not changed by a later wish": {
 			given: given(initialized(), running(2*time.Hour), seen(abort), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonTimeout, time.Minute, time.Minute)),
