@@ -123,9 +123,10 @@ func TestChaos(t *testing.T) {
 // trial is one time that the plan is carried out.
 type trial struct {
 	*testing.T
-	w    *world
-	plan plan
-	told int
+	w        *world
+	plan     plan
+	told     int
+	requests []string // to Jenkins, as far as they were asked for
 }
 
 // play carries out the plan and waits until every run is over.
@@ -172,7 +173,7 @@ func (t *trial) play() {
 			t.tell(r, []string{fmt.Sprintf("it is not over %s after the last fault", time.Since(mended).Round(time.Second))})
 		}
 	}
-	t.Logf("all runs were over %s after the last fault", time.Since(mended).Round(100*time.Millisecond))
+	t.Logf("all runs were over %s after the last fault; the last: %s", time.Since(mended).Round(100*time.Millisecond), strings.Join(w.watch.last(4), ", "))
 }
 
 // judge looks at how each run ended, and at what must never have happened.
@@ -226,7 +227,14 @@ func (t *trial) clear() {
 		})
 	}
 	people.Wait()
-	eventually(t.T, cleanTime, t.w.leftovers)
+	var left error
+	if !eventually(t.T, cleanTime, func(ctx context.Context) error { left = t.w.leftovers(ctx); return left }) {
+		for _, r := range t.plan.runs {
+			if strings.Contains(left.Error(), r.project+"/"+r.name) {
+				t.tell(r, []string{"something of it is left behind"})
+			}
+		}
+	}
 	for _, wrong := range t.w.watch.wrong() {
 		t.Error(wrong)
 	}
@@ -304,7 +312,7 @@ func warmUp(t *testing.T, w *world) {
 	watcher.Wait()
 }
 
-func eventually(t *testing.T, limit time.Duration, ok func(context.Context) error) {
+func eventually(t *testing.T, limit time.Duration, ok func(context.Context) error) bool {
 	t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
@@ -314,11 +322,13 @@ func eventually(t *testing.T, limit time.Duration, ok func(context.Context) erro
 	if err != nil {
 		t.Errorf("after %s: %v", limit, last)
 	}
+	return err == nil
 }
 
 const (
 	maxTold     = 6  // runs that are told about in full
 	maxLogLines = 60 // of hookd, about one run
+	maxRequests = 40 // that change something, about one run
 )
 
 // tell reports a run that went wrong, with all that is known about it.
@@ -351,11 +361,23 @@ func (t *trial) tell(r run, wrong []string) {
 			fmt.Fprintf(&b, "build %d: %s\n%s\n", build.Number, build.Result, indent(build.Log))
 		}
 	}
-	fmt.Fprintf(&b, "hookd:\n%s", t.hookdOn(r))
+	fmt.Fprintf(&b, "requests to Jenkins:\n%shookd:\n%s", t.requestsOn(r), t.hookdOn(r))
 	t.Error(b.String())
 }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ") }
+
+// requestsOn are the requests to Jenkins about a run, in their order: the last ones.
+func (t *trial) requestsOn(r run) string {
+	t.requests = append(t.requests, t.w.Jenkins.Requests()...)
+	var about []string
+	for _, request := range t.requests {
+		if !strings.HasPrefix(request, "GET ") && strings.Contains(request, r.project) && strings.Contains(request, r.name) || strings.Contains(request, "createItem?name="+r.name+"-") {
+			about = append(about, "  "+request+"\n")
+		}
+	}
+	return strings.Join(about[max(0, len(about)-maxRequests):], "")
+}
 
 // hookdOn is what hookd's replicas logged about a run.
 func (t *trial) hookdOn(r run) string {

@@ -307,3 +307,15 @@ func (w *watcher) nameOf(uid types.UID) string {
 	}
 	return string(uid)
 }
+
+// last are the executions that were the last to change.
+func (w *watcher) last(n int) (names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed := func(r *record) time.Time { return r.history[len(r.history)-1].at }
+	all := slices.SortedFunc(maps.Values(w.records), func(a, b *record) int { return changed(b).Compare(changed(a)) })
+	for _, r := range all[:min(n, len(all))] {
+		names = append(names, fmt.Sprintf("%s/%s %s at %s", r.latest.Namespace, r.latest.Name, r.history[len(r.history)-1].what, changed(r).Format("15:04:05")))
+	}
+	return names
+}
