@@ -128,6 +128,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	f.want(t, "an answer", as("u", input+"proceedEmpty", ""), 200)
 	refused("another, too late", as("u", input+"abort", ""), "This input has been already given")
 	f.want(t, "another, too late, through wfapi", as("u", "/job/j/1/wfapi/inputSubmit?inputId=Ask", "json={}"), 500)
+	f.logged(t, "j", "Second\nProceed or Abort\n")
 	eventually(t, "the tick", clock.HasWaiters)
 	clock.Step(time.Minute)
 	eventually(t, "the end of the first question", func() bool { return as("u", input+"abort", "").status == 404 })

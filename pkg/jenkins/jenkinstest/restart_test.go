@@ -1,6 +1,7 @@
 package jenkinstest_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -139,5 +140,33 @@ func TestWhatDoesNotResume(t *testing.T) {
 				t.Errorf("build = %+v", b)
 			}
 		})
+	}
+}
+
+// A process goes on while Jenkins is away, but its build does not: not even to its end.
+func TestNothingEndsWhileJenkinsIsAway(t *testing.T) {
+	clock := testclock.NewFakeClock(time.Unix(1_700_000_000, 0))
+	release, ended := make(chan struct{}), make(chan struct{})
+	agents := jenkinstest.ScriptedAgents(func(context.Context, jenkinstest.Command) jenkinstest.Result {
+		<-release
+		defer close(ended)
+		return jenkinstest.Result{Output: "done\n"}
+	})
+	f := newFixture(t, jenkinstest.Options{Agents: agents, Clock: clock})
+	f.run(t, "f/j", inPod("sh(script: 'x')"))
+	f.logged(t, "f/j", "[Pipeline] sh\n")
+	f.Restart(jenkinstest.RestartOptions{Down: time.Minute, Resume: time.Minute})
+	close(release)
+	<-ended
+	f.logged(t, "f/j", "Pausing (Preparing for shutdown)\n")
+	if b := f.Builds("f/j")[0]; !b.Building || b.Result != "" {
+		t.Errorf("build = %+v", b)
+	}
+	for range 2 {
+		eventually(t, "the timer", clock.HasWaiters)
+		clock.Step(time.Minute)
+	}
+	if b := f.wait(t, "f/j"); b.Result != "SUCCESS" || !strings.Contains(b.Log, "Resuming build at ") {
+		t.Errorf("build = %+v", b)
 	}
 }

@@ -148,7 +148,11 @@ func (r *runner) call(c *call, fr frame) error {
 	if err := r.gate(fr); err != nil {
 		return err
 	}
-	return step(r, c, fr)
+	err := step(r, c, fr)
+	if fr.ctx.Err() == nil {
+		_ = r.gate(fr) // what a step did is not noticed before, either: nothing ends while Jenkins is away
+	}
+	return err
 }
 
 // gate holds a build between two steps: while it is paused, while Jenkins quiets down or is away.
