@@ -42,13 +42,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// realGroovy starts Groovy when it does not run yet. Without groovy the test is skipped.
-func realGroovy(t testing.TB) *witness {
+// groovyPath is the program. Without it the test is skipped.
+func groovyPath(t testing.TB) string {
 	t.Helper()
 	groovy, err := exec.LookPath("groovy")
 	if err != nil {
 		t.Skip("no groovy in PATH; it is in Debian's package groovy (apt-get install groovy)")
 	}
+	return groovy
+}
+
+// realGroovy starts Groovy when it does not run yet.
+func realGroovy(t testing.TB) *witness {
+	t.Helper()
+	groovy := groovyPath(t)
 	sharedWitness.once.Do(func() { sharedWitness.w, sharedWitness.err = startWitness(groovy) })
 	if sharedWitness.err != nil {
 		t.Fatal(sharedWitness.err)
