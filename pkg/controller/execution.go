@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type executions struct {
 	numbers    keyedMutex               // by pipeline: its run numbers are handed out one by one
 	readers    lately[string]           // projects whose ServiceAccount for logs was there
 	namespaces lately[projectNamespace] // executor namespaces that were there
+	reads      chan struct{}            // a slot for each run whose config is being read
 
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory
@@ -51,6 +53,7 @@ type memory struct {
 
 func newExecutions(s *shared, a *admissions, p *pipelines) *executions {
 	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.NamespacedName]*memory{}, leaving: map[types.NamespacedName]bool{}}
+	c.reads = make(chan struct{}, max(s.o.Workers/2, 1)) // Git hosts that hang leave the other half to work
 	c.queue = newQueue("execution", s.o, c.reconcile)
 	c.engines = newEngines(s.o, c.queue.Add)
 	return c
@@ -79,7 +82,9 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 	var done pipeline.Plan
 	if plan.Verb != pipeline.DoNothing {
 		c.log(e).Debug("acting", "verb", plan.Verb, "target", plan.Target)
-		if err := c.act(ctx, e, m, plan); err != nil {
+		if err := c.act(ctx, e, m, plan); errors.Is(err, errReading) {
+			return Wait(lookInterval)
+		} else if err != nil {
 			return Retry{fmt.Errorf("%s: %w", plan.Verb, err)}
 		}
 		// What was learnt decides what is written; a verb that this asks for is next time's.

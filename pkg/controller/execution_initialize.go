@@ -32,6 +32,9 @@ func failForGood(reason, format string, args ...any) error {
 	return &failure{reason: reason, err: fmt.Errorf(format, args...), terminal: true}
 }
 
+// errReading: as many configs are being read as may be.
+var errReading = errors.New("the configs of other runs are being read")
+
 // inputs are the objects that a run is made from.
 type inputs struct {
 	pipeline   *v1alpha1.Pipeline
@@ -56,6 +59,12 @@ func (p *prepared) initialized() *pipeline.Initialized {
 // initialize finds out what an admitted run is: its commit, its config, its number. All
 // three are written into its spec once, before anything is done with them.
 func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
+	select {
+	case c.reads <- struct{}{}:
+		defer func() { <-c.reads }()
+	default:
+		return errReading
+	}
 	p, err := c.tryInitialize(ctx, e, m)
 	if apierrors.IsConflict(err) || errors.Is(ctx.Err(), context.Canceled) {
 		return err // somebody wrote first, or we are to stop: look again

@@ -48,8 +48,10 @@ type Credential struct {
 type Options struct {
 	// Timeout of one call. Default: 30s.
 	Timeout time.Duration
-	// Concurrency is how many calls run at once; more wait. Default: 4.
-	Concurrency int
+	// Concurrency is how many calls of one host run at once; more wait for a moment, and
+	// fail then, to be tried again. Default: 4. MaxCalls is the same of all hosts together,
+	// where more wait. Default: 32.
+	Concurrency, MaxCalls int
 	// MaxFile is the largest file, in bytes. Default: 256 KiB.
 	MaxFile int64
 	// MaxFetch is the most bytes that one call may receive over the Git protocol. It holds
@@ -64,6 +66,8 @@ type Options struct {
 const (
 	defaultTimeout     = 30 * time.Second
 	defaultConcurrency = 4
+	defaultMaxCalls    = 32
+	hostPatience       = 2 * time.Second
 	defaultMaxFile     = 256 << 10
 	defaultMaxFetch    = 64 << 20
 
@@ -76,7 +80,7 @@ const (
 // between calls.
 type Reader struct {
 	opts  Options
-	slots chan struct{}
+	slots *slots
 	// memory is shared by calls over the Git protocol.
 	memory memory
 	files  *lru.Cache // cacheKey → cachedFile: a file at a commit never changes
@@ -92,13 +96,16 @@ func NewReader(opts Options) *Reader {
 	if opts.Concurrency <= 0 {
 		opts.Concurrency = defaultConcurrency
 	}
+	if opts.MaxCalls <= 0 {
+		opts.MaxCalls = defaultMaxCalls
+	}
 	if opts.MaxFile <= 0 {
 		opts.MaxFile = defaultMaxFile
 	}
 	if opts.MaxFetch <= 0 {
 		opts.MaxFetch = defaultMaxFetch
 	}
-	r := &Reader{opts: opts, slots: make(chan struct{}, opts.Concurrency), files: lru.New(cachedFiles)}
+	r := &Reader{opts: opts, slots: newSlots(opts.Concurrency, opts.MaxCalls, hostPatience), files: lru.New(cachedFiles)}
 	r.memory.left.Store(opts.MaxFetch + max(opts.MaxFetch/2, 4*packChunk))
 	return r
 }
@@ -189,12 +196,11 @@ func (r *Reader) do(ctx context.Context, repo Repository, f func(context.Context
 	if err != nil {
 		return fail(err)
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return fail(errorf(KindUnreachable, "wait for other reads of Git hosts: %v", ctx.Err()))
+	release, err := r.slots.take(ctx, repo.hostName())
+	if err != nil {
+		return fail(errorf(KindUnreachable, "wait for other reads of Git hosts: %v", err))
 	}
+	defer release()
 	// The decoders below us read foreign bytes; one that panics must not take hookd along.
 	defer func() {
 		if p := recover(); p != nil {
@@ -229,6 +235,15 @@ func (r *Reader) open(repo Repository) (host, func(), error) {
 	default:
 		return newGitHost(repo, u, r.opts, &r.memory)
 	}
+}
+
+// hostName is what reads wait for each other by.
+func (r Repository) hostName() string {
+	u, err := parseRepositoryURL(r.URL)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
 
 // usesAPI: a host with an API is asked through it, unless all we have is an SSH key,
