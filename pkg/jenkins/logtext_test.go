@@ -53,9 +53,8 @@ func FuzzLogRoundTrip(f *testing.F) {
 		f.Add([]byte(seed), []byte{2, 0, 7})
 	}
 	f.Fuzz(func(t *testing.T, output, cuts []byte) {
-		output = bytes.ReplaceAll(output, []byte("\r\n"), []byte("\n")) // Jenkins does not tell these two apart
-		want := string(note.ReplaceAll(output, nil))
-		if strings.Contains(want, "\r\n") || note.MatchString(want) {
+		want := strings.ReplaceAll(string(note.ReplaceAll(output, nil)), "\r\n", "\n") // Jenkins does not tell these two apart
+		if note.MatchString(want) {
 			t.Skip("only there once a note was taken out")
 		}
 		got, _ := render(t, markupOf(output), cuts, 0)
@@ -145,8 +144,11 @@ func markupOf(log []byte) []byte {
 	var b strings.Builder
 	for line := range strings.Lines(string(log)) {
 		text, ended := strings.CutSuffix(line, "\n")
-		// The attribute of a link holds an apostrophe as it is.
-		marked := link.ReplaceAllString(html.EscapeString(note.ReplaceAllString(text, "")), "<a href='$0'>$0</a>")
+		shown := note.ReplaceAllString(text, "")
+		if ended {
+			shown = strings.TrimSuffix(shown, "\r")
+		}
+		marked := link.ReplaceAllString(html.EscapeString(shown), "<a href='$0'>$0</a>") // an apostrophe stays as it is
 		if note.MatchString(text) {
 			marked = `<span class="pipeline-new-node" nodeId="3" enclosingId="2">` + marked + "</span>"
 		}

@@ -169,7 +169,7 @@ func streamMemory(t testing.TB, streams int) int64 {
 			resp, err := openLog(ctx, url)
 			if err == nil {
 				defer resp.Body.Close()
-				_, err = io.CopyN(io.Discard, resp.Body, 3<<20)
+				_, err = io.CopyN(io.Discard, resp.Body, 1<<20)
 			}
 			full <- err
 			<-ctx.Done()
