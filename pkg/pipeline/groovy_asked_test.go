@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -265,9 +266,7 @@ func shellEnv(t testing.TB, c corev1.Container, overrides []string, secrets map[
 			delete(exported, name)
 		}
 	}
-	for name, value := range exported {
-		env[name] = value
-	}
+	maps.Copy(env, exported)
 	for name, value := range env {
 		if !wanted[name] || value == setByJenkins {
 			delete(env, name)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"unicode/utf8"
 
@@ -54,7 +55,11 @@ func throughConfig(t *testing.T, script string) (text string, ok bool) {
 	if err == nil {
 		return config.Stages[0].Steps[0].RunScriptConfig.ShellScript, true
 	}
-	if first := err.(ConfigErrors)[0]; first.Line < 4 || first.Line == 4 && first.Column < 44 {
+	errs, isConfig := errors.AsType[ConfigErrors](err)
+	if !isConfig {
+		t.Fatalf("error %v, want ConfigErrors", err)
+	}
+	if first := errs[0]; first.Line < 4 || first.Line == 4 && first.Column < 44 {
 		t.Errorf("%v is not where the script is", first)
 	}
 	return "", false
