@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
@@ -111,7 +112,7 @@ func New(o Options) *Controllers {
 	c := &Controllers{o: o}
 	s := &shared{o: o, latest: newLatest()}
 	// An execution without the label is one that somebody made by hand: it is active too.
-	s.executionCache = o.Clients.Executions("").Informer(v1alpha1.LabelPhaseClass+"!="+v1alpha1.PhaseClassFinished, cache.Indexers{
+	s.executionCache = o.Clients.Executions("").ReadableInformer(v1alpha1.LabelPhaseClass+"!="+v1alpha1.PhaseClassFinished, cache.Indexers{
 		cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 		byPipeline: func(obj any) ([]string, error) {
 			e, ok := obj.(*v1alpha1.PipelineExecution)
@@ -127,10 +128,10 @@ func New(o Options) *Controllers {
 			}
 			return []string{string(e.UID)}, nil
 		},
-	})
-	s.pipelineCache = o.Clients.Pipelines("").Informer("", nil)
-	s.settingCache = o.Clients.Settings("").Informer("", nil)
-	s.repositoryCache = o.Clients.Repositories("").Informer("", nil)
+	}, s.unreadable)
+	s.pipelineCache = o.Clients.Pipelines("").ReadableInformer("", nil, s.unreadable)
+	s.settingCache = o.Clients.Settings("").ReadableInformer("", nil, s.unreadable)
+	s.repositoryCache = o.Clients.Repositories("").ReadableInformer("", nil, s.unreadable)
 	s.podCache = o.Clients.Pods("").Informer(v1alpha1.LabelExecutionUID, cache.Indexers{
 		byUID: func(obj any) ([]string, error) {
 			p, ok := obj.(*corev1.Pod)
@@ -290,6 +291,15 @@ func (s *shared) onChange(add func(obj any, gone bool)) cache.ResourceEventHandl
 
 func keyOf(o kube.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// unreadable says of an object that cannot be decoded, and that no controller sees
+// therefore, what is wrong with it.
+func (s *shared) unreadable(o *metav1.PartialObjectMetadata, err error) {
+	s.o.Log.Error("object left out, it cannot be read", "kind", o.Kind, "namespace", o.Namespace, "name", o.Name, "error", err)
+	if s.o.Recorder != nil {
+		s.o.Recorder.Event(o, corev1.EventTypeWarning, v1alpha1.ReasonUnreadable, "hookd cannot read this object and does as if it were not there: "+err.Error())
+	}
 }
 
 // trim drops what no controller reads before an object is kept in memory.

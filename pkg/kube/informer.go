@@ -13,10 +13,16 @@ import (
 // memory, without resync: every change arrives as an event, and what is decided from
 // clocks is requeued by whoever decides.
 func (r Resource[T, L]) Informer(selector string, indexers cache.Indexers) cache.SharedIndexInformer {
+	return r.ReadableInformer(selector, indexers, nil)
+}
+
+// ReadableInformer is an Informer that tells of objects that it leaves out since they
+// cannot be decoded.
+func (r Resource[T, L]) ReadableInformer(selector string, indexers cache.Indexers, tell Unreadable) cache.SharedIndexInformer {
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 			opts.LabelSelector = selector
-			return r.List(ctx, opts)
+			return r.listReadable(ctx, opts, tell)
 		},
 		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
 			opts.LabelSelector = selector

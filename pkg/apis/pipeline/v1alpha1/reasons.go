@@ -108,6 +108,7 @@ const (
 	ReasonProviderNotFound   = "ProviderNotFound"
 	ReasonCredentialNotFound = "CredentialNotFound"
 	ReasonUnreachable        = "Unreachable"
+	ReasonUnreadable         = "Unreadable"
 	ReasonDisabled           = "Disabled"
 	ReasonSuspended          = "Suspended"
 )
