@@ -20,6 +20,9 @@ const holdSlack = 7 * 24 * time.Hour
 // defaultCloud is the name that Jenkins' Kubernetes plugin gives its cloud.
 const defaultCloud = "kubernetes"
 
+// secondBuild is what a build says that is not its job's first.
+const secondBuild = "Build 1 of this job is the run. This one does nothing: it comes from a trigger that arrived twice, or from a person. kubectl pipeline run starts another run."
+
 // jenkinsfile writes a plan as a scripted pipeline. Each step and each stage is a method: Jenkins compiles each on its own, so that the
 // JVM's limit of 64 KiB for a method is met by a step, not by a run. Names carry the position (2.1 compile), by which Observe finds a
 // stage again in Jenkins' flat list.
@@ -37,6 +40,9 @@ func (p *planner) jenkinsfile(yaml string, timeout, agentTimeout time.Duration) 
 			w.stage(s)
 		}
 	}
+	// A trigger may arrive twice, however late: long after its sender died and the next one,
+	// which saw nothing of it, sent another. Jenkins gives a number to one build only.
+	w.block("if (env.BUILD_NUMBER != '1')", func() { w.line(call("error", groovyString(secondBuild))) })
 	cloud := defaultCloud
 	if p.in.Setting != nil {
 		cloud = firstNonEmpty(p.in.Setting.Spec.Engine.Jenkins.Cloud, cloud)

@@ -36,6 +36,18 @@ func TestRealGroovy(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a second build does nothing", func(t *testing.T) {
+		for _, name := range sortedKeys(cases) {
+			c, err := Compile(cases[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []groovyCall{{"error", 0, map[string]any{"message": secondBuild}}}
+			if diff := cmp.Diff(want, w.mustAsk(t, "second", c.Jenkinsfile).Calls); diff != "" {
+				t.Errorf("calls of %s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
 	t.Run("in the order that the file has", func(t *testing.T) {
 		calls := w.run(t, mustCompile(t, sequenceConfig).Jenkinsfile).Calls
 		calls[0].Args = map[string]any{"connect": calls[0].Args["slaveConnectTimeout"]}
@@ -63,6 +75,9 @@ func TestTheWitnessIsStrict(t *testing.T) {
 		"interpolation":                      {within(`sh(label: 'a', script: "${1}")`), "a GStringExpression"},
 		"a variable":                         {within("sh(label: 'a', script: b)"), "the variable b"},
 		"a statement":                        {within("if (true) {\n}"), "a IfStatement"},
+		"another question than the build":    {"if (env.PATH != '1') {\n}\n", "a IfStatement"},
+		"what is asked of a method's answer": {"if (env.BUILD_NUMBER != node()) {\n}\n", "a IfStatement"},
+		"another way":                        {"if (env.BUILD_NUMBER != '1') {\n} else {\nerror('a')\n}\n", "a IfStatement"},
 		"a class":                            {"class A {\n}", "a class: A"},
 		"a literal without end":              {within("sh(label: 'a', script: 'b)"), "MultipleCompilationErrorsException"},
 		"a literal for no class file":        {within("sh(label: 'a', script: '" + strings.Repeat("x", 65536) + "')"), "String too long"},

@@ -93,6 +93,12 @@ func TestDialect(t *testing.T) {
 			script: inPod("retry(3) {\nsh(script: 'exit 1')\n}"), result: "FAILURE",
 			log: []string{"ERROR: script returned exit code 1\nRetrying\n"}, scripts: []string{"exit 1", "exit 1", "exit 1"},
 		},
+		"the number of the build, as asked for": {
+			script: "if (env.BUILD_NUMBER != '1') {\nerror('twice')\n}\necho('on')\n", result: "SUCCESS", log: []string{"Start of Pipeline\n[Pipeline] echo\non\n"},
+		},
+		"another number of the build": {
+			script: "if (env.BUILD_NUMBER != '2') {\nerror('twice')\n}\necho('on')\n", result: "FAILURE", log: []string{"\nERROR: twice\nFinished: FAILURE\n"},
+		},
 		"error": {script: "error('no\\nway')\n", result: "FAILURE", log: []string{"\nERROR: no\nway\nFinished: FAILURE\n"}},
 		"an agent that goes away aborts": {
 			script: inPod(stage("a", "retry(2) {\nsh(script: 'lose')\n}")), result: "ABORTED", log: []string{"the node is gone\nFinished: ABORTED\n"},

@@ -65,14 +65,17 @@ func TestWhatIsNotTheDialectDoesNotCompile(t *testing.T) {
 		"a definition without a method":     {"def x = 1", "unexpected char: '=' @ line 1, column 7."},
 		"a method with parameters":          {"def f(a) {\n}", "unexpected token: a @ line 1, column 7."},
 		"a method twice":                    {"def f() {\n}\ndef f() {\n}", "duplicates another method"},
-		"a condition":                       {"if (true) {\n}", "unexpected token: if @ line 1, column 1."},
+		"a condition":                       {"if (true) {\n}", "unexpected token: true @ line 1, column 5."},
+		"a condition inside of a block":     {"stage('a') {\nif (env.BUILD_NUMBER != '1') {\n}\n}", "unexpected token: if @ line 2, column 1."},
+		"a condition on something else":     {"if (env.PATH != '1') {\n}", "unexpected token: PATH @ line 1, column 9."},
+		"another way":                       {"if (env.BUILD_NUMBER != '1') {\n} else {\n}", "unexpected token: else @ line 2, column 3."},
 		"command style":                     {"echo 'a'", "unexpected token: 'a' @ line 1, column 6."},
 		"two calls in a line":               {"echo('a') echo('b')", "unexpected token: echo @ line 1, column 11."},
 		"semicolons":                        {"echo('a');", "unexpected char: ';'"},
 		"a block that does not end":         {"node(POD_LABEL) {\n echo('a')\n", "unexpected token: end of file @ line 3, column 1."},
 		"a brace on a line of its own":      {"stage('a')\n{\n}", "unexpected token: { @ line 2, column 1."},
 		"a plus on the next line":           {"echo('a'\n+ 'b')", "unexpected token: + @ line 2, column 1."},
-		"a method of an object":             {"'a'.execute()", "unexpected char: '.'"},
+		"a method of an object":             {"echo('a'.trim())", "unexpected token: . @ line 1, column 9."},
 		"a comment in the other style":      {"/* a */", "unexpected char: '/'"},
 		"a number with a suffix":            {"retry(3L) {\n}", "unexpected number: 3"},
 		"a list with other things":          {"withEnv([1]) {\n}", "unexpected token: 1"},
@@ -96,6 +99,7 @@ func FuzzParseScript(f *testing.F) {
 	for _, seed := range []string{
 		"", "// c\n", `echo('a')`, "def f() {\n  stage('1 a') {\n    sh(label: 'x', script: 'y\\n')\n  }\n}\nf()\n",
 		"parallel(\n  '2.1 a': { f() },\n  failFast: true\n)", `withEnv(['A=' + 'b', '\u00e9=\\']) {` + "\n}", "node(POD_LABEL) {\n}", `'\ud83d'`, "podTemplate(podRetention: never()) {\n}",
+		"if (env.BUILD_NUMBER != '1') {\n  error('a')\n}\n",
 	} {
 		f.Add(seed)
 	}

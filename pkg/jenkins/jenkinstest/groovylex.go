@@ -17,7 +17,7 @@ const (
 	tokIdent
 	tokString
 	tokInt
-	tokPunct // one of ( ) { } [ ] , : +
+	tokPunct // one of ( ) { } [ ] , : + . !=
 )
 
 type token struct {
@@ -180,9 +180,12 @@ func (l *lexer) next() (token, error) {
 func (l *lexer) token(c byte) (token, error) {
 	t := token{line: l.line, col: l.col, newline: l.newline}
 	switch {
-	case strings.IndexByte("(){}[],:+", c) >= 0:
+	case strings.IndexByte("(){}[],:+.", c) >= 0:
 		t.kind, t.text = tokPunct, string(c)
 		l.advance(1)
+	case strings.HasPrefix(l.src[l.pos:], "!="):
+		t.kind, t.text = tokPunct, "!="
+		l.advance(2)
 	case isLetter(c):
 		n := 1
 		for l.pos+n < len(l.src) && (isLetter(l.src[l.pos+n]) || isDigit(l.src[l.pos+n])) {

@@ -7,8 +7,9 @@ import (
 
 // Grammar of the dialect:
 //
-//	script  = { method | call } EOF
+//	script  = { method | guard | call } EOF
 //	method  = "def" IDENT "(" ")" block
+//	guard   = "if" "(" "env" "." "BUILD_NUMBER" "!=" STRING ")" block
 //	block   = "{" { call } "}"
 //	call    = IDENT [ "(" [ arg { "," arg } ] ")" ] [ block ]       at least one of the two
 //	arg     = [ (IDENT | STRING) ":" ] value
@@ -35,6 +36,9 @@ type call struct {
 	body      *block
 	line, col int
 }
+
+// guardName is that of a guard among calls, which no step has: its one argument is what BUILD_NUMBER must be for its body to be left out.
+const guardName = "if"
 
 type arg struct {
 	name  string // "" when positional
@@ -81,6 +85,14 @@ func CheckJenkinsfile(src string) error {
 
 func (p *parser) topLevel(s *script) error {
 	t := p.peek()
+	if t.kind == tokIdent && t.text == guardName {
+		c, err := p.guard()
+		if err != nil {
+			return err
+		}
+		s.body.calls = append(s.body.calls, c)
+		return p.endOfCall()
+	}
 	if t.kind != tokIdent || t.text != "def" {
 		c, err := p.call()
 		if err != nil {
@@ -108,6 +120,28 @@ func (p *parser) topLevel(s *script) error {
 	}
 	s.methods[name.text] = body
 	return p.endOfCall()
+}
+
+func (p *parser) guard() (*call, error) {
+	c := &call{name: guardName, line: p.peek().line, col: p.peek().col}
+	for _, want := range []token{
+		{kind: tokIdent, text: guardName}, {kind: tokPunct, text: "("}, {kind: tokIdent, text: "env"}, {kind: tokPunct, text: "."},
+		{kind: tokIdent, text: "BUILD_NUMBER"}, {kind: tokPunct, text: "!="},
+	} {
+		if _, err := p.want(want.kind, want.text); err != nil {
+			return nil, err
+		}
+	}
+	number, err := p.want(tokString, "")
+	if err != nil {
+		return nil, err
+	}
+	c.args = []arg{{value: number.text, line: number.line}}
+	if _, err := p.want(tokPunct, ")"); err != nil {
+		return nil, err
+	}
+	c.body, err = p.block()
+	return c, err
 }
 
 func (p *parser) peek() token { return p.toks[p.pos] }

@@ -3,6 +3,7 @@
 // It reads a request from each line of standard input, and answers each with one line, a JSON object:
 //
 //   script BASE64   runs a Jenkinsfile
+//   second BASE64   runs it as the second build of its job
 //   job BASE64      runs the Jenkinsfile of a config.xml, which the JVM's own XML parser reads
 //   text BASE64     evaluates an expression and answers its value, a string
 //
@@ -23,6 +24,9 @@ import org.codehaus.groovy.control.CompilerConfiguration
 import org.codehaus.groovy.control.SourceUnit
 import org.codehaus.groovy.control.customizers.CompilationCustomizer
 
+/** How error ends a build. */
+class Ended extends RuntimeException {}
+
 /** The steps: they know their arguments as strictly as Jenkins does, and refuse every other. */
 abstract class Steps extends Script {
   // arguments with their types; the first is the positional one when it is under ''; needs is the step that must be around
@@ -35,6 +39,7 @@ abstract class Steps extends Script {
     timeout    : [args: [time: Integer, unit: String], body: true],
     retry      : [positional: 'count', args: [count: Integer], body: true],
     sh         : [args: [label: String, script: String], needs: 'node'],
+    error      : [positional: 'message', args: [message: String]],
     parallel   : [:],
   ]
 
@@ -55,6 +60,7 @@ abstract class Steps extends Script {
     if (map.keySet() != step.args.keySet()) throw new IllegalArgumentException("$name with ${map.keySet()}, want ${step.args.keySet()}")
     map.each { k, v -> if (!step.args[k].isInstance(v)) throw new IllegalArgumentException("$name: $k is a ${v?.class}") }
     record(name, map, body)
+    if (name == 'error') throw new Ended()
   }
 
   def branches(List args) {
@@ -117,6 +123,15 @@ class Dialect extends CompilationCustomizer {
         if (node.expressions.size() > 250) throw new IllegalStateException("a list of ${node.expressions.size()} elements")
         node.expressions.each { visit(it) }
         break
+      case IfStatement: // is this the first build?
+        def test = node.booleanExpression.expression
+        if (!(test instanceof BinaryExpression && test.operation.text == '!=' && test.leftExpression.text == 'env.BUILD_NUMBER' &&
+            test.rightExpression instanceof ConstantExpression && test.rightExpression.value instanceof String && node.elseBlock.empty)) {
+          throw new IllegalStateException("a IfStatement: $test.text")
+        }
+        constants += 6
+        visit(node.ifBlock)
+        break
       case TupleExpression: node.expressions.each { visit(it) }; break
       case ClosureExpression:
         if (node.parameters) throw new IllegalStateException('a closure with parameters')
@@ -166,12 +181,16 @@ String scriptOf(byte[] config) {
   script
 }
 
-def run(String text) {
+def run(String text, String number = '1') {
   def dialect = new Dialect()
   def config = new CompilerConfiguration(scriptBaseClass: Steps.name)
   config.addCompilationCustomizers(dialect)
-  def script = new GroovyShell(this.class.classLoader, new Binding(), config).parse(text, 'WorkflowScript')
-  script.run()
+  def script = new GroovyShell(this.class.classLoader, new Binding(env: [BUILD_NUMBER: number]), config).parse(text, 'WorkflowScript')
+  try {
+    script.run()
+  } catch (Ended e) {
+    // calls has it
+  }
   [calls: script.calls.collect { name, depth, args -> [name, depth, args.collectEntries { k, v -> [(k.toString()): encode(v)] }] }, constants: dialect.constants]
 }
 
@@ -182,6 +201,7 @@ System.in.newReader('US-ASCII').eachLine { line ->
     byte[] bytes = data.decodeBase64()
     switch (kind) {
       case 'script': answer = run(new String(bytes, 'UTF-8')); break
+      case 'second': answer = run(new String(bytes, 'UTF-8'), '2'); break
       case 'job':
         def text = scriptOf(bytes)
         answer = run(text) + [script: units(text)]
