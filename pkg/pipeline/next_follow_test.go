@@ -34,12 +34,16 @@ func TestNextWaitsForTheAgent(t *testing.T) {
 		},
 		"an agent that is not ready in time ends the run": {
 			given: given(initialized(func(i *Initialized) { i.AgentTimeout = 3 * time.Minute }), building, seen(runs), agent(func(a *Agent) { a.Trouble = "ImagePullBackOff" })),
-			want:  wanted{phase: pend, reason: v1alpha1.ReasonStopping, message: "not ready within 3m0s: agent pod agent-1 is not ready: ImagePullBackOff", verb: DoStop, target: 1},
+			want:  wanted{phase: pend, reason: v1alpha1.ReasonStopping, message: "not ready within 3m0s: agent pod agent-1 is not ready: ImagePullBackOff", after: time.Millisecond},
 			check: func(t *testing.T, p Plan) {
-				if e := p.Status.Engine; e.StopReason != v1alpha1.ReasonAgentTimeout || e.StopStage != string(DoStop) || e.StopRequestedAt == nil {
+				if e := p.Status.Engine; e.StopReason != v1alpha1.ReasonAgentTimeout || e.StopStage != "" || e.StopRequestedAt == nil {
 					t.Errorf("engine = %+v", e)
 				}
 			},
+		},
+		"once that is written the build is asked to end": {
+			given: given(initialized(func(i *Initialized) { i.AgentTimeout = 3 * time.Minute }), building, seen(runs), stopping("", v1alpha1.ReasonAgentTimeout, 0, 0), agent(func(*Agent) {})),
+			want:  wanted{phase: pend, reason: v1alpha1.ReasonStopping, verb: DoStop, target: 1},
 		},
 		"its verdict keeps the pod's trouble": {
 			given: given(initialized(), building, seen(abort), stopping(DoStop, v1alpha1.ReasonAgentTimeout, time.Minute, time.Minute),
@@ -134,6 +138,10 @@ func TestNextRuns(t *testing.T) {
 		},
 		"a run that takes longer than its timeout is stopped": {
 			given: given(initialized(), running(61*time.Minute), seen(runs)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "timeout of 1h0m0s", after: time.Millisecond},
+		},
+		"and asked to end once that is written": {
+			given: given(initialized(), running(61*time.Minute), seen(runs), stopping("", v1alpha1.ReasonTimeout, 0, 0)),
 			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "timeout of 1h0m0s", verb: DoStop, target: 1},
 		},
 		"unless it was held for as long": {

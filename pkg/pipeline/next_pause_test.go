@@ -56,7 +56,7 @@ func TestNextPauses(t *testing.T) {
 		},
 		"a timeout is known though its pipeline is gone": {
 			given: given(running(2*time.Hour), seen(runs), status(func(s *v1alpha1.PipelineExecutionStatus) { s.Timeout = duration(time.Hour) })),
-			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "timeout of 1h0m0s", verb: DoStop, target: 1},
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "timeout of 1h0m0s", after: time.Millisecond},
 		},
 		"what waiting for the agent was held does not lengthen the run's timeout": {
 			given: given(initialized(), building, seen(runs), stages(stage("1.1 compile", v1alpha1.PhaseRunning)), held(time.Hour)),

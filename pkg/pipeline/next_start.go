@@ -88,6 +88,9 @@ func (d *decision) inQueue(item EngineItem) {
 	if reason, _ := d.stopWish(); reason != "" {
 		d.beginStop(reason)
 		d.say(v1alpha1.PhasePending, v1alpha1.ReasonStopping, "taking it out of Jenkins' queue")
+		if !d.noted(reason) {
+			return
+		}
 		d.do(DoCancelQueue, item.ID)
 		d.again(glance)
 		return

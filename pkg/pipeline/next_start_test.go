@@ -157,6 +157,10 @@ func TestNextInTheQueueOfJenkins(t *testing.T) {
 			given: given(initialized(), pending(time.Minute), queuedAs(7), seen(), missingFor(9*time.Second), evidence(time.Second, nothing)),
 			want:  wanted{phase: halted, reason: v1alpha1.ReasonAbortedInEngine},
 		},
+		"a newer run takes it out, too, once that is written down": {
+			given: given(initialized(), pending(time.Minute), queuedAs(7), seen(), items(7), admission(Admission{Admitted: true, SupersededBy: "app-2"})),
+			want:  wanted{phase: pend, reason: v1alpha1.ReasonStopping, after: time.Millisecond},
+		},
 		"a stop while queued takes it out of the queue": {
 			given: given(initialized(), pending(time.Minute), queuedAs(7), seen(), items(7), control(v1alpha1.ControlStop)),
 			want:  wanted{phase: pend, reason: v1alpha1.ReasonStopping, verb: DoCancelQueue, target: 7},

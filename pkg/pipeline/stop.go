@@ -28,6 +28,9 @@ func (d *decision) stop() {
 	d.beginStop(reason)
 	phase := d.status.Phase
 	d.say(phase, v1alpha1.ReasonStopping, message)
+	if !d.noted(reason) {
+		return
+	}
 	next := d.nextRung()
 	if next == "" {
 		return
@@ -73,6 +76,17 @@ func (d *decision) beginStop(reason string) {
 	if e.StopRequestedAt == nil {
 		e.StopRequestedAt = microStamp(d.now)
 	}
+}
+
+// noted tells whether the reason for a stop is written down, where nobody but us knows it.
+// It has to be before anything is done about it: of an end that comes before the write,
+// somebody in Jenkins would seem to be the cause.
+func (d *decision) noted(reason string) bool {
+	if reason == v1alpha1.ReasonStopped || d.Execution.Status.Engine.StopReason != "" {
+		return true
+	}
+	d.again(time.Millisecond)
+	return false
 }
 
 // tooLong tells whether a timeout has passed. The clocks stand still while a run is

@@ -15,12 +15,16 @@ func TestNextStops(t *testing.T) {
 		},
 		"a newer run stops it too": {
 			given: given(initialized(), running(time.Minute), seen(runs), admission(Admission{Admitted: true, SupersededBy: "app-2"})),
-			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "app-2", verb: DoStop, target: 1},
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, message: "app-2", after: time.Millisecond},
 			check: func(t *testing.T, p Plan) {
 				if p.Status.Engine.StopReason != v1alpha1.ReasonSuperseded {
 					t.Errorf("stopReason = %s", p.Status.Engine.StopReason)
 				}
 			},
+		},
+		"once that is written": {
+			given: given(initialized(), running(time.Minute), seen(runs), stopping("", v1alpha1.ReasonSuperseded, 0, 0)),
+			want:  wanted{phase: run, reason: v1alpha1.ReasonStopping, verb: DoStop, target: 1},
 		},
 		"Stop is given its time": {
 			given: given(initialized(), running(time.Minute), seen(runs), control(v1alpha1.ControlStop), stopping(DoStop, v1alpha1.ReasonStopped, 5*time.Second, 5*time.Second)),
