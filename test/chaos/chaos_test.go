@@ -90,16 +90,12 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopped := false
-	stop := func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	stop := sync.OnceFunc(func() {
+		w.endWatch()
 		if err := w.Stop(); err != nil {
 			t.Error(err)
 		}
-	}
+	})
 	defer stop()
 	idle := baseline(t, w, s.long)
 	t.Logf("everything runs after %s; a replica of hookd that is idle has %s", time.Since(began).Round(time.Second), idle)
@@ -134,15 +130,8 @@ func (t *trial) play() {
 	ctx, cancel := context.WithTimeout(t.Context(), t.plan.length+settleTime)
 	defer cancel()
 	w := t.w
-	watching, stopWatching := context.WithCancel(t.Context())
-	var watchers sync.WaitGroup
-	watchers.Go(func() { w.watch.follow(watching) })
-	watchers.Go(func() { w.watchAgents(watching) })
-	watchers.Go(func() { w.watchEngine(watching) })
-	watchers.Go(func() { w.keepHookd(watching) })
-	t.Cleanup(func() { stopWatching(); watchers.Wait() })
-
 	w.log = newTimeline(time.Now())
+	w.beginWatch(t.Context())
 	var people, faults sync.WaitGroup
 	for _, r := range t.plan.runs {
 		people.Go(func() {

@@ -30,6 +30,24 @@ type world struct {
 
 	ownEnds atomic.Int32 // of hookd, without anybody's help
 	paused  atomic.Int32 // runs that were seen paused
+
+	watchers sync.WaitGroup
+	unwatch  context.CancelFunc // nil before beginWatch
+}
+
+// beginWatch has everything looked at, and hookd kept running, until endWatch.
+func (w *world) beginWatch(ctx context.Context) {
+	ctx, w.unwatch = context.WithCancel(ctx)
+	for _, f := range []func(context.Context){w.watch.follow, w.watchAgents, w.watchEngine, w.keepHookd} {
+		w.watchers.Go(func() { f(ctx) })
+	}
+}
+
+func (w *world) endWatch() {
+	if w.unwatch != nil {
+		w.unwatch()
+		w.watchers.Wait()
+	}
 }
 
 // startWorld brings everything up, with the pipelines of all kinds in all projects.
