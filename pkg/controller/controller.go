@@ -100,6 +100,7 @@ type shared struct {
 const (
 	byPipeline = "pipeline" // executions by namespace/pipeline
 	byUID      = "uid"      // executions by their uid, pods by that of their execution
+	byLabel    = "label"    // pipelines by namespace/label of their executions
 )
 
 // +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=pipelineexecutions;pipelines;pipelinesettings;sourcecoderepositories,verbs=get;list;watch
@@ -129,7 +130,13 @@ func New(o Options) *Controllers {
 			return []string{string(e.UID)}, nil
 		},
 	}, s.unreadable)
-	s.pipelineCache = o.Clients.Pipelines("").ReadableInformer("", nil, s.unreadable)
+	s.pipelineCache = o.Clients.Pipelines("").ReadableInformer("", cache.Indexers{byLabel: func(obj any) ([]string, error) {
+		p, ok := obj.(*v1alpha1.Pipeline)
+		if !ok {
+			return nil, nil
+		}
+		return []string{p.Namespace + "/" + v1alpha1.LabelValue(p.Name)}, nil
+	}}, s.unreadable)
 	s.settingCache = o.Clients.Settings("").ReadableInformer("", nil, s.unreadable)
 	s.repositoryCache = o.Clients.Repositories("").ReadableInformer("", nil, s.unreadable)
 	s.podCache = o.Clients.Pods("").Informer(v1alpha1.LabelExecutionUID, cache.Indexers{
@@ -150,7 +157,7 @@ func New(o Options) *Controllers {
 	c.repositories = newRepositories(s)
 	c.histories = newHistories(s)
 	c.executions.histories = c.histories
-	c.deletions = newDeletions(s, c.executions.forget)
+	c.deletions = newDeletions(s, c.executions.forget, c.histories.passBy)
 	return c
 }
 
@@ -206,7 +213,12 @@ func (c *Controllers) Run(ctx context.Context) error {
 	g.Go(func() error { return c.settings.queue.Run(gctx, 2, synced...) })
 	g.Go(func() error { return c.repositories.queue.Run(gctx, 2, synced...) })
 	g.Go(func() error { return c.histories.queue.Run(gctx, 2, synced...) })
-	g.Go(func() error { return c.deletions.run(gctx) })
+	g.Go(func() error {
+		if !cache.WaitForCacheSync(gctx.Done(), s.pipelineCache.HasSynced) {
+			return nil
+		}
+		return c.deletions.run(gctx)
+	})
 	err := g.Wait()
 	stop()
 	_ = below.Wait() // its functions return nil

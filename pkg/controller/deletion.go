@@ -19,7 +19,8 @@ import (
 // being deleted is kept, until it is.
 type deletions struct {
 	*shared
-	found func(types.NamespacedName)
+	found  func(types.NamespacedName)
+	passBy func(*metav1.PartialObjectMetadata) // is shown each of them once in a while
 }
 
 const (
@@ -31,8 +32,8 @@ const (
 
 var errShortWatch = errors.New("it ended as soon as it had begun")
 
-func newDeletions(s *shared, found func(types.NamespacedName)) *deletions {
-	return &deletions{s, found}
+func newDeletions(s *shared, found func(types.NamespacedName), passBy func(*metav1.PartialObjectMetadata)) *deletions {
+	return &deletions{s, found, passBy}
 }
 
 func (d *deletions) run(ctx context.Context) error {
@@ -75,6 +76,7 @@ func (d *deletions) list(ctx context.Context) (version string, err error) {
 		}
 		for i := range page.Items {
 			d.see(&page.Items[i])
+			d.passBy(&page.Items[i])
 		}
 		version = page.ResourceVersion
 		if opts.Continue = page.Continue; opts.Continue == "" {

@@ -12,6 +12,10 @@ import (
 // when the pipeline does not say.
 const DefaultHistory = 20
 
+// OrphanTTL is how long after their end runs are kept whose Pipeline is gone: long enough
+// to look at them, and to make the Pipeline again, which takes them over.
+const OrphanTTL = 7 * 24 * time.Hour
+
 // Finished is a finished run as history sees it.
 type Finished struct {
 	Name      string
