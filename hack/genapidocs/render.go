@@ -39,7 +39,7 @@ const notYet = `
 The schemas are complete; some of what they describe is still to come. These fields are checked and stored, and have no effect:
 
 - SourceCodeRepository: ` + "`pollInterval`, `webhook.mode: Managed` (as `Manual`: enter the webhook yourself), `status.heads`" + `
-- Pipeline: ` + "`triggers.image`, `triggers.schedule`, `serviceAccountName`, `status.cache`" + `
+- Pipeline: ` + "`triggers.schedule`, `serviceAccountName`, `status.cache`" + `
 - PipelineExecution: ` + "`approvals`, `status.logs`, the condition `Notified`" + `
 - PipelineSetting: ` + "`registry` (but `url` becomes `CICD_LOCAL_REGISTRY`), `logStore`, `notifications`, `network.registryMirrors`, of `images` all but `agent` and `clone`, the conditions `RegistryReady` and `LogStoreReady`" + `
 - SourceCodeProvider and SourceCodeCredential: their ` + "`status`" + `

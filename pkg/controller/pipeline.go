@@ -161,9 +161,7 @@ func (c *pipelines) rollUp(p *v1alpha1.Pipeline, runs []noted) v1alpha1.Pipeline
 	case p.Spec.Suspend:
 		ready.Reason, ready.Message = v1alpha1.ReasonSuspended, "events start no run; people can"
 	default:
-		if names := pipeline.UnsupportedTriggers(p.Spec.Triggers); len(names) > 0 {
-			ready.Message = strings.Join(names, ", ") + ": not supported yet, starts no run"
-		}
+		ready.Message = strings.Join(pipeline.IdleTriggers(p.Spec.Triggers), "; ")
 	}
 	meta.SetStatusCondition(&s.Conditions, ready)
 	s.ObservedGeneration = p.Generation

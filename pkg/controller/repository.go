@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
-	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
 // pathBytes is how much chance is in the path of a webhook.
@@ -126,9 +126,9 @@ func (c *repositories) judgeWebhook(ctx context.Context, r *v1alpha1.SourceCodeR
 		return no(v1alpha1.ReasonSecretNotFound, fmt.Sprintf("Secret %s does not exist", w.SecretRef.Name))
 	case err != nil:
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnreachable, Message: fmt.Sprintf("read Secret %s: %v", w.SecretRef.Name, err)}
-	case len(scm.UsableKeys(scm.WebhookKeys(secret.Data, w.SecretRef.Key))) == 0:
+	case len(delivery.UsableKeys(delivery.Keys(secret.Data, firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey)))) == 0:
 		return no(v1alpha1.ReasonSecretKeyEmpty, fmt.Sprintf("key %s of Secret %s has fewer than %d bytes: no delivery is accepted",
-			firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey), w.SecretRef.Name, scm.MinKeyLength))
+			firstNonEmpty(w.SecretRef.Key, v1alpha1.WebhookSecretKey), w.SecretRef.Name, delivery.MinKeyLength))
 	}
 	return yes()
 }

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/pipeline"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
@@ -39,7 +42,7 @@ type Options struct {
 	Metrics prometheus.Registerer
 }
 
-// Handler serves POST /hooks/<path>. It needs Run; until its caches are filled it
+// Handler serves POST /hooks/<path>, and of registries /hooks/images/…. It needs Run; until its caches are filled it
 // answers 503.
 type Handler struct {
 	clients  *kube.Clients
@@ -110,12 +113,19 @@ func (h *Handler) Ready() error {
 // that everything it starts is stored.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	d := &delivery{receivedAt: start, provider: "unknown", event: "unknown"}
+	d := &received{receivedAt: start, provider: "unknown", event: "unknown"}
+	deliver := h.serve
+	if strings.HasPrefix(r.URL.Path, ImagesPrefix) {
+		deliver = h.serveImages
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			h.metrics.panics.Inc()
 			h.log.Error("webhook handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			d.answer = answer{status: http.StatusInternalServerError, result: resultError, Error: "internal error"}
+			if d.insists { // it would be sent, and panic, for ever
+				d.answer.status = http.StatusAccepted
+			}
 			d.answer.write(w)
 		}
 		h.finish(d, h.now().Sub(start))
@@ -126,35 +136,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = deadlines.SetReadDeadline(time.Now().Add(h.readTimeout))
 	_ = deadlines.SetWriteDeadline(time.Now().Add(WriteTimeout))
 
-	d.answer = h.serve(w, r, d)
+	d.answer = deliver(w, r, d)
 	if d.answer.status == http.StatusRequestEntityTooLarge || d.answer.status == http.StatusNotFound {
 		w.Header().Set("Connection", "close") // what is still to come is not worth reading
 	}
 	d.answer.write(w)
 }
 
-// delivery is what is known of a request while it is worked on.
-type delivery struct {
+// received is what is known of a request while it is worked on.
+type received struct {
 	receivedAt      time.Time
 	provider, event string // of closed sets
 	id              string
-	repository      *v1alpha1.SourceCodeRepository // set once the delivery is authentic
+	project         string                         // set once the delivery is authentic
+	repository      *v1alpha1.SourceCodeRepository // likewise, of a Git host
+	insists         bool                           // authentic, and no failure may be answered but one that passes
 	answer          answer
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) answer {
-	if a, ok := checkRequest(r); !ok {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *received) answer {
+	if a, ok := checkRequest(r, MaxBody, "application/json"); !ok {
 		return a
 	}
-	if err := h.Ready(); err != nil {
-		return unavailable("the receiver is starting")
+	a, leave, ok := h.enter()
+	if !ok {
+		return a
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		return overloaded("too many deliveries at once")
-	}
+	defer leave()
 	repo, sender, a, ok := h.lookUp(r.URL.Path)
 	if !ok {
 		return a
@@ -163,7 +171,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) ans
 
 	memory := lease{of: h.budget}
 	defer memory.end()
-	body, a, ok := h.read(w, r, &memory)
+	body, a, ok := h.read(w, r, &memory, MaxBody)
 	if !ok {
 		return a
 	}
@@ -173,16 +181,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) ans
 	if a, ok := h.verify(ctx, repo, sender, r.Header, body); !ok {
 		return a
 	}
-	d.repository = repo
-	if !h.allowed(repo) {
-		a := overloaded("too many deliveries of this repository")
-		a.status = http.StatusTooManyRequests
+	d.project, d.repository = repo.Namespace, repo
+	if a, ok := h.allowed(repo.Namespace + "/" + repo.Name); !ok {
 		return a
 	}
 	parsed, err := sender.Parse(r.Header, body)
 	d.event, d.id = parsed.Event, parsed.ID
 	if !sender.ProvesID {
-		d.id = h.deliveryID(repo, parsed.ID, body)
+		d.id = h.deliveryID(string(repo.UID), parsed.ID, body)
 	}
 	if err != nil {
 		if d.event == "" {
@@ -194,8 +200,21 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d *delivery) ans
 	return h.start(ctx, repo, parsed)
 }
 
+// enter takes a place among the requests that are worked on at once.
+func (h *Handler) enter() (a answer, leave func(), ok bool) {
+	if err := h.Ready(); err != nil {
+		return unavailable("the receiver is starting"), nil, false
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return answer{}, func() { <-h.slots }, true
+	default:
+		return overloaded("too many deliveries at once"), nil, false
+	}
+}
+
 // checkRequest refuses what can be refused by its headers.
-func checkRequest(r *http.Request) (answer, bool) {
+func checkRequest(r *http.Request, limit int64, mediaTypes ...string) (answer, bool) {
 	refuse := func(status int, why string) (answer, bool) {
 		return answer{status: status, result: resultRefused, Error: why}, false
 	}
@@ -206,11 +225,11 @@ func checkRequest(r *http.Request) (answer, bool) {
 		return refuse(http.StatusUnsupportedMediaType, "compressed bodies are not taken")
 	}
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" {
-		return refuse(http.StatusUnsupportedMediaType, "wanted Content-Type application/json; choose it in the webhook's settings at the host")
+	if err != nil || !slices.Contains(mediaTypes, mediaType) {
+		return refuse(http.StatusUnsupportedMediaType, fmt.Sprintf("wanted Content-Type %s; choose it in the webhook's settings at the host", strings.Join(mediaTypes, " or ")))
 	}
-	if r.ContentLength > MaxBody {
-		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", MaxBody))
+	if r.ContentLength > limit {
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
 	}
 	return answer{}, true
 }
@@ -236,24 +255,16 @@ func (h *Handler) lookUp(path string) (*v1alpha1.SourceCodeRepository, scm.Sende
 
 // verify proves that the repository's host sent the body.
 func (h *Handler) verify(ctx context.Context, repo *v1alpha1.SourceCodeRepository, sender scm.Sender, header http.Header, body []byte) (answer, bool) {
-	keys, at, err := h.secrets.keys(ctx, repo, false)
-	if err == nil {
-		err = sender.Verify(keys, header, body, h.now())
-	}
-	if errors.Is(err, scm.ErrSignature) || errors.Is(err, scm.ErrNoKey) {
-		// The key may have been changed a moment ago.
-		if again, later, e := h.secrets.keys(ctx, repo, true); e != nil || later.After(at) {
-			if err = e; err == nil {
-				err = sender.Verify(again, header, body, h.now())
-			}
-		}
-	}
+	ref := repo.Spec.Webhook.SecretRef
+	err := h.secrets.prove(ctx, repo.Namespace, ref.Name, cmp.Or(ref.Key, v1alpha1.WebhookSecretKey), func(keys [][]byte) error {
+		return sender.Verify(keys, header, body, h.now())
+	})
 	switch {
 	case err == nil:
 		return answer{}, true
-	case errors.Is(err, scm.ErrSignature):
+	case errors.Is(err, delivery.ErrSignature):
 		return answer{status: http.StatusUnauthorized, result: resultUnauthorized, Error: unauthorized(err)}, false
-	case errors.Is(err, scm.ErrNoKey), errors.Is(err, errNoSecret):
+	case errors.Is(err, delivery.ErrNoKey), errors.Is(err, errNoSecret):
 		a := unavailable("the webhook has no usable secret; see the condition WebhookReady of the repository")
 		a.result = resultNoSecret
 		return a, false
@@ -267,28 +278,32 @@ func (h *Handler) verify(ctx context.Context, repo *v1alpha1.SourceCodeRepositor
 
 // unauthorized says no more than whoever made the delivery knows.
 func unauthorized(err error) string {
-	if errors.Is(err, scm.ErrStale) {
-		return scm.ErrStale.Error()
+	if errors.Is(err, delivery.ErrStale) {
+		return delivery.ErrStale.Error()
 	}
-	return scm.ErrSignature.Error()
+	return delivery.ErrSignature.Error()
 }
 
-// allowed takes a token of the repository's rate.
-func (h *Handler) allowed(repo *v1alpha1.SourceCodeRepository) bool {
-	key := repo.Namespace + "/" + repo.Name
-	if l, ok := h.rates.Get(key); ok {
-		return l.(*rate.Limiter).Allow()
+// allowed takes a token of the rate of one sender.
+func (h *Handler) allowed(key string) (answer, bool) {
+	l, ok := h.rates.Get(key)
+	if !ok {
+		l = rate.NewLimiter(RepositoryRate, RepositoryBurst)
+		h.rates.Add(key, l)
 	}
-	l := rate.NewLimiter(RepositoryRate, RepositoryBurst)
-	h.rates.Add(key, l)
-	return l.Allow()
+	if l.(*rate.Limiter).Allow() {
+		return answer{}, true
+	}
+	a := overloaded("too many deliveries of this repository")
+	a.status = http.StatusTooManyRequests
+	return a, false
 }
 
 // deliveryID keeps to the first id under which a body was seen: the id comes in a
 // header that is not signed, so whoever repeats a captured delivery may change it.
-func (h *Handler) deliveryID(repo *v1alpha1.SourceCodeRepository, id string, body []byte) string {
+func (h *Handler) deliveryID(of, id string, body []byte) string {
 	sum := sha256.Sum256(body)
-	key := string(repo.UID) + string(sum[:])
+	key := of + string(sum[:])
 	if first, ok := h.bodies.Get(key); ok {
 		return first.(string)
 	}
@@ -362,19 +377,26 @@ func event(repo *v1alpha1.SourceCodeRepository, e scm.HookEvent, id string) pipe
 
 // finish counts and logs the delivery and has it remembered in the repository's
 // status: after the answer, since none of it may delay or fail it.
-func (h *Handler) finish(d *delivery, took time.Duration) {
+func (h *Handler) finish(d *received, took time.Duration) {
 	a := d.answer
 	h.metrics.delivery(d.provider, d.event, a.result, took, len(a.Created))
-	if d.repository == nil {
+	if d.project == "" {
 		if h.refusals.Allow() {
 			h.log.Warn("webhook delivery refused", "provider", d.provider, "result", a.result, "status", a.status)
 		}
 		return
 	}
+	repository := ""
+	if d.repository != nil {
+		repository = d.repository.Name
+	}
 	h.log.Info("webhook delivery",
-		"delivery", d.id, "namespace", d.repository.Namespace, "repository", d.repository.Name,
+		"delivery", d.id, "namespace", d.project, "repository", repository, "provider", d.provider,
 		"event", d.event, "result", a.result, "status", a.status,
 		"created", a.Created, "existing", a.Existing, "skipped", len(a.Skipped), "reason", a.Reason, "error", a.Error, "duration", took)
+	if d.repository == nil {
+		return
+	}
 	h.statuses.add(d.repository, v1alpha1.WebhookDelivery{
 		ID: d.id, Event: d.event, ReceivedAt: timeOf(d.receivedAt), Result: a.summary(),
 	})

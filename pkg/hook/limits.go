@@ -7,6 +7,8 @@ const (
 	// MaxBody is the largest delivery of a Git host; GitHub and GitLab send no larger ones
 	// (https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap).
 	MaxBody = 25 << 20
+	// MaxImageBody is the largest notification of a registry.
+	MaxImageBody = 1 << 20
 	// MaxBytesInFlight bounds the bodies of all requests together: one of MaxBody and many
 	// of the usual size.
 	MaxBytesInFlight = 32 << 20

@@ -55,7 +55,7 @@ func TestBodiesAreBounded(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, shopPath, io.LimitReader(zeros{}, int64(n)))
 			r.ContentLength = length
 			memory := lease{of: f.h.budget}
-			body, a, ok := f.h.read(httptest.NewRecorder(), r, &memory)
+			body, a, ok := f.h.read(httptest.NewRecorder(), r, &memory, MaxBody)
 			if !ok || len(body) != n || int64(cap(body)) > f.h.budget.used() {
 				t.Errorf("%d bytes (length %d): %d read, %d held, budget %d, %+v", n, length, len(body), cap(body), f.h.budget.used(), a)
 			}

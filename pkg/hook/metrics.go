@@ -1,10 +1,12 @@
 package hook
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/registry"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
@@ -40,7 +42,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		events:   map[string]bool{"other": true},
 		register: func(...prometheus.Collector) {},
 	}
-	for _, name := range scm.EventNames() {
+	for _, name := range slices.Concat(scm.EventNames(), registry.EventNames()) {
 		m.events[name] = true
 	}
 	if r != nil {

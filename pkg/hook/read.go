@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// read takes the body in steps, each paid from the budget of all requests.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, memory *lease) (body []byte, a answer, ok bool) {
-	limited := http.MaxBytesReader(w, r.Body, MaxBody)
+// read takes the body, at most limit bytes, in steps, each paid from the budget of all requests.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, memory *lease, limit int64) (body []byte, a answer, ok bool) {
+	limited := http.MaxBytesReader(w, r.Body, limit)
 	deadlines := http.NewResponseController(w)
 	for {
 		if len(body) == cap(body) {
@@ -33,7 +33,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, memory *lease) (b
 			_ = deadlines.SetWriteDeadline(time.Now().Add(WriteTimeout))
 			return body, answer{}, true
 		case errors.As(err, &tooLarge):
-			return nil, answer{status: http.StatusRequestEntityTooLarge, result: resultRefused, Error: fmt.Sprintf("the body is larger than %d bytes", MaxBody)}, false
+			return nil, answer{status: http.StatusRequestEntityTooLarge, result: resultRefused, Error: fmt.Sprintf("the body is larger than %d bytes", limit)}, false
 		default:
 			return nil, answer{status: http.StatusBadRequest, result: resultRefused, Error: "the body could not be read to its end"}, false
 		}

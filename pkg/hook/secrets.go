@@ -11,9 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
 
-	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
-	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/scm"
 )
 
 var errNoSecret = errors.New("the secret does not exist")
@@ -39,19 +38,39 @@ func newSecrets(c *kube.Clients, now func() time.Time) *secrets {
 	return &secrets{clients: c, now: now, cache: lru.New(cachedSecrets)}
 }
 
-// keys are the keys that may sign the repository's deliveries: the named one, and
-// those that start with its name and a dash, while they are being rotated. fresh asks the
-// API server again, unless it was asked just now. The time is when it was asked.
-func (s *secrets) keys(ctx context.Context, repo *v1alpha1.SourceCodeRepository, fresh bool) ([][]byte, time.Time, error) {
-	ref := repo.Spec.Webhook.SecretRef
-	e, err := s.get(ctx, repo.Namespace, ref.Name, fresh)
+// prove asks verify about the keys that may prove deliveries: the named one, and those
+// that start with its name and a dash, while they are being rotated. When none of them
+// does, the API server is asked for the Secret again, unless it was asked just now: it may
+// have been changed a moment ago.
+func (s *secrets) prove(ctx context.Context, namespace, name, key string, verify func(keys [][]byte) error) error {
+	keys, at, err := s.keys(ctx, namespace, name, key, false)
+	if err == nil {
+		err = verify(keys)
+	}
+	if !errors.Is(err, delivery.ErrSignature) && !errors.Is(err, delivery.ErrNoKey) {
+		return err
+	}
+	again, later, e := s.keys(ctx, namespace, name, key, true)
+	switch {
+	case e != nil:
+		return e
+	case later.After(at):
+		return verify(again)
+	}
+	return err
+}
+
+// keys also tells when the API server was asked for them. fresh asks it again, unless it
+// was asked just now.
+func (s *secrets) keys(ctx context.Context, namespace, name, key string, fresh bool) ([][]byte, time.Time, error) {
+	e, err := s.get(ctx, namespace, name, fresh)
 	if err == nil && e.data == nil {
 		err = errNoSecret
 	}
 	if err != nil {
 		return nil, e.at, err
 	}
-	return scm.WebhookKeys(e.data, ref.Key), e.at, nil
+	return delivery.Keys(e.data, key), e.at, nil
 }
 
 func (s *secrets) get(ctx context.Context, namespace, name string, fresh bool) (secretEntry, error) {

@@ -19,6 +19,7 @@ import (
 const (
 	indexPath       = "webhookPath"
 	indexRepository = "repository"
+	indexRegistry   = "registry"
 )
 
 // +kubebuilder:rbac:groups=kubectl-pipeline.io,resources=sourcecoderepositories;sourcecodeproviders;pipelines,verbs=get;list;watch
@@ -43,7 +44,7 @@ func newStore(c *kube.Clients, namespace string) *store {
 				return []string{p.Namespace + "/" + p.Spec.RepositoryRef.Name}, nil
 			}
 			return nil, nil
-		}}),
+		}, indexRegistry: byRegistry}),
 	}
 	for _, i := range s.all() {
 		_ = i.SetTransform(slim) // fails only once it runs
@@ -121,10 +122,48 @@ func (s *store) byPath(path string) (*v1alpha1.SourceCodeRepository, v1alpha1.Pr
 	return repo, provider.Spec.Type, nil
 }
 
+// byRegistry are the registries whose images a pipeline waits for, as "namespace/type".
+func byRegistry(o any) ([]string, error) {
+	p, ok := o.(*v1alpha1.Pipeline)
+	if !ok || p.Spec.Triggers == nil {
+		return nil, nil
+	}
+	var keys []string
+	for _, t := range p.Spec.Triggers.Image {
+		if key := p.Namespace + "/" + string(t.Registry); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
 // pipelinesOf are the pipelines that build a repository. They are shared with the
 // cache: not to be changed.
 func (s *store) pipelinesOf(repo *v1alpha1.SourceCodeRepository) ([]*v1alpha1.Pipeline, error) {
-	all, err := kube.Indexed[*v1alpha1.Pipeline](s.pipelines.GetIndexer(), indexRepository, repo.Namespace+"/"+repo.Name)
+	return s.pipelinesBy(indexRepository, repo.Namespace+"/"+repo.Name)
+}
+
+// waitingFor are a project's pipelines that wait for images of a kind of registry. They
+// are shared with the cache: not to be changed.
+func (s *store) waitingFor(project string, registry v1alpha1.RegistryType) ([]*v1alpha1.Pipeline, error) {
+	return s.pipelinesBy(indexRegistry, project+"/"+string(registry))
+}
+
+// repository of a pipeline, nil when it does not exist. It is shared with the cache.
+func (s *store) repository(project, name string) (*v1alpha1.SourceCodeRepository, error) {
+	o, ok, err := s.repositories.GetIndexer().GetByKey(project + "/" + name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	r, ok := o.(*v1alpha1.SourceCodeRepository)
+	if !ok {
+		return nil, fmt.Errorf("look up repository: %T in the cache", o)
+	}
+	return r, nil
+}
+
+func (s *store) pipelinesBy(index, key string) ([]*v1alpha1.Pipeline, error) {
+	all, err := kube.Indexed[*v1alpha1.Pipeline](s.pipelines.GetIndexer(), index, key)
 	live := all[:0]
 	for _, p := range all {
 		if p.DeletionTimestamp == nil {

@@ -20,6 +20,17 @@ type Event struct {
 	Key string
 	// Image that was pushed, for image events.
 	Image *v1alpha1.ImageReference
+	// Registry that reports the image, and the Secret keys that proved it: triggers of another registry or another key do not match.
+	Registry v1alpha1.RegistryType
+	ProvedBy []v1alpha1.SecretKeyReference
+}
+
+// TokenOf is where the token lies that proves the sender of an image trigger; empty when the trigger names none, and nobody can.
+func TokenOf(t v1alpha1.ImageTrigger) v1alpha1.SecretKeyReference {
+	if t.TokenSecretRef == nil {
+		return v1alpha1.SecretKeyReference{}
+	}
+	return v1alpha1.SecretKeyReference{Name: t.TokenSecretRef.Name, Key: firstNonEmpty(t.TokenSecretRef.Key, v1alpha1.ImageTokenKey)}
 }
 
 // ManualRequest is what a person asks to be built. At most one of Branch and Tag is set.

@@ -11,11 +11,13 @@ import (
 )
 
 func TestNewExecution(t *testing.T) {
+	token := &v1alpha1.SecretKeyReference{Name: "registry"}
+	proved := []v1alpha1.SecretKeyReference{{Name: "registry", Key: "token"}}
 	p := &v1alpha1.Pipeline{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"},
 		Spec: v1alpha1.PipelineSpec{
 			RepositoryRef: &v1alpha1.LocalReference{Name: "app"}, Branch: "develop",
-			Triggers: &v1alpha1.Triggers{Image: []v1alpha1.ImageTrigger{{Repository: "base/*", Branch: "rebuild"}, {Repository: "other/*"}}},
+			Triggers: &v1alpha1.Triggers{Image: []v1alpha1.ImageTrigger{{Repository: "base/*", Branch: "rebuild", TokenSecretRef: token}, {Repository: "other/*", TokenSecretRef: token}}},
 		},
 	}
 	event := pushTo("main")
@@ -61,6 +63,15 @@ func TestNewExecution(t *testing.T) {
 			t.Error("two tags have one name")
 		}
 	})
+	t.Run("an event with a key of its own has the same name in every delivery", func(t *testing.T) {
+		first, second, other := event, event, event
+		first.Key, second.Key, other.Key = "pull-7-abc", "pull-7-abc", "pull-7-def"
+		second.DeliveryID = "d-2"
+		name := NewExecution(p, first).Name
+		if NewExecution(p, second).Name != name || NewExecution(p, other).Name == name {
+			t.Error("the key does not decide")
+		}
+	})
 	t.Run("an event does not share memory with its run", func(t *testing.T) {
 		shared := pushTo("main", "a")
 		NewExecution(p, shared).Spec.Source.Paths[0] = "b"
@@ -92,7 +103,7 @@ func TestNewExecution(t *testing.T) {
 	})
 	t.Run("an image event builds the branch of the trigger that matched, else the pipeline's", func(t *testing.T) {
 		for repository, want := range map[string]string{"reg.io/base/a": "refs/heads/rebuild", "reg.io/other/a": "refs/heads/develop"} {
-			e := NewExecution(p, Event{Type: v1alpha1.EventImage, Image: &v1alpha1.ImageReference{Repository: repository, Tag: "1"}, Source: v1alpha1.Source{RepositoryURL: "https://h/r"}})
+			e := NewExecution(p, Event{Type: v1alpha1.EventImage, Image: &v1alpha1.ImageReference{Repository: repository, Tag: "1"}, ProvedBy: proved, Source: v1alpha1.Source{RepositoryURL: "https://h/r"}})
 			if e.Spec.Source.Ref != want || e.Spec.Trigger.Image.Repository != repository {
 				t.Errorf("%s: ref %s, want %s", repository, e.Spec.Source.Ref, want)
 			}

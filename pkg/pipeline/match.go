@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -136,6 +137,14 @@ func matchImage(ev Event, triggers []v1alpha1.ImageTrigger) (int, bool, string) 
 	var whys []string
 	for i, t := range triggers {
 		where := fmt.Sprintf("triggers.image[%d]", i)
+		if t.Registry != ev.Registry {
+			whys = append(whys, fmt.Sprintf("%s.registry: is %s, not %s", where, t.Registry, ev.Registry))
+			continue
+		}
+		if token := TokenOf(t); token.Name == "" || !slices.Contains(ev.ProvedBy, token) {
+			whys = append(whys, where+".tokenSecretRef: not what the sender is proved by")
+			continue
+		}
 		if !globMatches(t.Repository, repository) {
 			whys = append(whys, fmt.Sprintf("%s.repository: %q does not match %q", where, t.Repository, repository))
 			continue

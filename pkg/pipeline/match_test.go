@@ -32,11 +32,20 @@ func TestMatch(t *testing.T) {
 		}}
 	}
 	image := func(repository, tag string) Event {
-		return Event{Type: v1alpha1.EventImage, Image: &v1alpha1.ImageReference{Repository: repository, Tag: tag}}
+		return Event{
+			Type: v1alpha1.EventImage, Image: &v1alpha1.ImageReference{Repository: repository, Tag: tag},
+			Registry: v1alpha1.RegistryHarbor, ProvedBy: []v1alpha1.SecretKeyReference{{Name: "harbor", Key: "token"}},
+		}
 	}
+	token := &v1alpha1.SecretKeyReference{Name: "harbor"}
 	images := triggered(v1alpha1.Triggers{Image: []v1alpha1.ImageTrigger{
-		{Repository: "library/*", Tags: include("1.*")}, {Repository: "team/**", Tags: &v1alpha1.Filter{Exclude: []string{"*-rc"}}},
+		{Registry: v1alpha1.RegistryHarbor, TokenSecretRef: token, Repository: "library/*", Tags: include("1.*")},
+		{Registry: v1alpha1.RegistryHarbor, TokenSecretRef: token, Repository: "team/**", Tags: &v1alpha1.Filter{Exclude: []string{"*-rc"}}},
 	}})
+	imagesOf := func(t v1alpha1.ImageTrigger) v1alpha1.PipelineSpec {
+		t.Repository = "**"
+		return triggered(v1alpha1.Triggers{Image: []v1alpha1.ImageTrigger{t}})
+	}
 	suspended := onPush(v1alpha1.PushTrigger{})
 	suspended.Suspend = true
 	cases := map[string]struct {
@@ -88,7 +97,15 @@ func TestMatch(t *testing.T) {
 			Decision{Reason: `triggers.image[0].tags: include [1.*] does not match "2-rc"; triggers.image[1].repository: "team/**" does not match "library/redis"`},
 		},
 		"an image with an excluded tag": {image("team/a", "2-rc"), images, Decision{Reason: `triggers.image[0].repository: "library/*" does not match "team/a"; triggers.image[1].tags: exclude "*-rc" matches "2-rc"`}},
-		"a schedule needs one":          {Event{Type: v1alpha1.EventSchedule}, triggered(v1alpha1.Triggers{}), Decision{Reason: "triggers.schedule is not set"}},
+		"an image of another registry": {image("a", "1"), imagesOf(v1alpha1.ImageTrigger{Registry: v1alpha1.RegistryQuay, TokenSecretRef: token}),
+			Decision{Reason: "triggers.image[0].registry: is Quay, not Harbor"}},
+		"an image that another secret proves": {image("a", "1"), imagesOf(v1alpha1.ImageTrigger{Registry: v1alpha1.RegistryHarbor, TokenSecretRef: &v1alpha1.SecretKeyReference{Name: "other"}}),
+			Decision{Reason: "triggers.image[0].tokenSecretRef: not what the sender is proved by"}},
+		"an image that another key proves": {image("a", "1"), imagesOf(v1alpha1.ImageTrigger{Registry: v1alpha1.RegistryHarbor, TokenSecretRef: &v1alpha1.SecretKeyReference{Name: "harbor", Key: "other"}}),
+			Decision{Reason: "triggers.image[0].tokenSecretRef: not what the sender is proved by"}},
+		"an image that nothing can prove": {image("a", "1"), imagesOf(v1alpha1.ImageTrigger{Registry: v1alpha1.RegistryHarbor}),
+			Decision{Reason: "triggers.image[0].tokenSecretRef: not what the sender is proved by"}},
+		"a schedule needs one": {Event{Type: v1alpha1.EventSchedule}, triggered(v1alpha1.Triggers{}), Decision{Reason: "triggers.schedule is not set"}},
 		"a glob that is none matches nothing": {
 			pushTo("main"), onPush(v1alpha1.PushTrigger{Branches: include("[")}), Decision{Reason: `triggers.push.branches: include [[] does not match "main"`},
 		},

@@ -1,24 +1,25 @@
 package pipeline
 
-import "github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+import (
+	"fmt"
 
-// UnsupportedTriggers names the triggers that a Pipeline has and that start nothing
-// yet, as fields of its spec.
-func UnsupportedTriggers(t *v1alpha1.Triggers) []string {
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+)
+
+// IdleTriggers names the triggers that a Pipeline has and that start nothing, as fields of
+// its spec, and says why.
+func IdleTriggers(t *v1alpha1.Triggers) []string {
 	if t == nil {
 		return nil
 	}
-	var names []string
-	for _, trigger := range []struct {
-		name string
-		set  bool
-	}{
-		{"triggers.image", len(t.Image) > 0},
-		{"triggers.schedule", len(t.Schedule) > 0},
-	} {
-		if trigger.set {
-			names = append(names, trigger.name)
+	var idle []string
+	for i, image := range t.Image {
+		if TokenOf(image).Name == "" {
+			idle = append(idle, fmt.Sprintf("triggers.image[%d] has no tokenSecretRef: no notification is accepted", i))
 		}
 	}
-	return names
+	if len(t.Schedule) > 0 {
+		idle = append(idle, "triggers.schedule is not supported yet: starts no run")
+	}
+	return idle
 }

@@ -1,16 +1,8 @@
 package scm
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -28,7 +20,7 @@ type Sender struct {
 	// Events are the host's names of the events that are understood: with "other", all
 	// that Delivery.Event may be.
 	Events []string
-	// Verify reports nil when one of keys proves that the host sent body. ErrNoKey: no key
+	// Verify reports nil when one of keys proves that the host sent body. delivery.ErrNoKey: no key
 	// is usable, so nothing can be accepted. It takes as long for a wrong signature as for
 	// a right one. now matters to a host that signs the time.
 	Verify func(keys [][]byte, header http.Header, body []byte, now time.Time) error
@@ -138,106 +130,4 @@ type HookEvent struct {
 	// Nothing, when set, says why the event starts no run whatever the pipelines want:
 	// something is gone, nothing changed, the commit asks not to.
 	Nothing string
-}
-
-// MinKeyLength is how many bytes a key must have: the signature of a shorter one can
-// be guessed from one captured delivery.
-const MinKeyLength = 16
-
-// Errors of Verify.
-var (
-	ErrNoKey     = errors.New("no key of at least 16 bytes to verify with")
-	ErrSignature = errors.New("the signature is missing or wrong")
-	// ErrStale is an ErrSignature that was right at another time.
-	ErrStale = fmt.Errorf("%w: it is more than %v old or from the future; compare the clocks", ErrSignature, maxAge)
-)
-
-// maxAge is how old a signature may be, and how far in the future
-// (https://www.standardwebhooks.com asks for a tolerance, its libraries use this one).
-const maxAge = 5 * time.Minute
-
-// WebhookKeys are the keys of a Secret's data that may sign deliveries: the one of that
-// name (default: secret), and those whose names start with it and a dash, while they are
-// being rotated; in the order of their names, without the line end that
-// `echo … | base64` leaves. See UsableKeys.
-func WebhookKeys(data map[string][]byte, name string) [][]byte {
-	if name == "" {
-		name = v1alpha1.WebhookSecretKey
-	}
-	var keys [][]byte
-	for _, k := range slices.Sorted(maps.Keys(data)) {
-		if k == name || strings.HasPrefix(k, name+"-") {
-			keys = append(keys, bytes.TrimRight(data[k], "\r\n"))
-		}
-	}
-	return keys
-}
-
-// UsableKeys keeps the keys that are long enough.
-func UsableKeys(keys [][]byte) [][]byte {
-	var out [][]byte
-	for _, k := range keys {
-		if len(k) >= MinKeyLength {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
-// verifyHMAC compares a hex HMAC-SHA-256 of body with every key, all of them always,
-// so that time tells nothing.
-func verifyHMAC(keys [][]byte, signature string, body []byte) error {
-	keys = UsableKeys(keys)
-	if len(keys) == 0 {
-		return ErrNoKey
-	}
-	got, err := hex.DecodeString(signature)
-	if err != nil || len(got) != sha256.Size {
-		got = nil // compared all the same: equal to no sum
-	}
-	ok := false
-	for _, key := range keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write(body)
-		if hmac.Equal(mac.Sum(nil), got) {
-			ok = true
-		}
-	}
-	if !ok {
-		return ErrSignature
-	}
-	return nil
-}
-
-// verifyHeader compares the signature in a header, written sha256=<hex>.
-func verifyHeader(keys [][]byte, header http.Header, name string, body []byte) error {
-	signature, ok := strings.CutPrefix(single(header, name), "sha256=")
-	if !ok {
-		signature = ""
-	}
-	return verifyHMAC(keys, signature, body)
-}
-
-// single gives the only value of a header, else "": a second one is somebody's
-// attempt to have two readers read different ones.
-func single(h http.Header, name string) string {
-	v := h.Values(name)
-	if len(v) != 1 {
-		return ""
-	}
-	return v[0]
-}
-
-// deliveryID is the sender's id when it is a plain token, else one made from the
-// body, so that it is never empty and never odd.
-func deliveryID(id string, body []byte) string {
-	plain := len(id) >= 8 && len(id) <= 128
-	for _, c := range []byte(id) {
-		plain = plain && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.", c) >= 0)
-	}
-	if plain {
-		return id
-	}
-	sum := sha256.Sum256(body)
-	return "body-" + hex.EncodeToString(sum[:16])
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-playground/webhooks/v6/bitbucket"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // Bitbucket Cloud: https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/
@@ -24,7 +26,7 @@ func bitbucketEvents() []string {
 // verifyBitbucket takes the signature, which both Bitbuckets send when the webhook has a
 // secret. The X-Hook-UUID that webhooks/v6 compares is no secret.
 func verifyBitbucket(keys [][]byte, header http.Header, body []byte, _ time.Time) error {
-	return verifyHeader(keys, header, bitbucketSignatureHeader, body)
+	return delivery.VerifyHeader(keys, header, bitbucketSignatureHeader, body)
 }
 
 // parseBitbucket understands pushes and pull requests. Bitbucket has no ping.
@@ -33,8 +35,8 @@ func verifyBitbucket(keys [][]byte, header http.Header, body []byte, _ time.Time
 // could add, and its type of a push cannot tell a branch that is gone from one that is not
 // there.
 func parseBitbucket(header http.Header, body []byte) (Delivery, error) {
-	event := single(header, bitbucketEventHeader)
-	d := Delivery{ID: deliveryID(single(header, bitbucketDeliveryHeader), body), Event: event}
+	event := delivery.Header(header, bitbucketEventHeader)
+	d := Delivery{ID: delivery.ID(delivery.Header(header, bitbucketDeliveryHeader), body), Event: event}
 	var err error
 	switch bitbucket.Event(event) {
 	case bitbucket.RepoPushEvent:
@@ -58,10 +60,10 @@ type bitbucketActor struct {
 }
 
 func (a bitbucketActor) name() string {
-	if n := plainText(a.Nickname, maxName, false); n != "" {
+	if n := delivery.Text(a.Nickname, maxName, false); n != "" {
 		return n
 	}
-	return plainText(a.DisplayName, maxName, false)
+	return delivery.Text(a.DisplayName, maxName, false)
 }
 
 type bitbucketLinks struct{ HTML struct{ Href string } }
@@ -93,7 +95,7 @@ type bitbucketPushPayload struct {
 
 // bitbucketPush: one delivery tells of all refs of a push. No changed files are told.
 func bitbucketPush(body []byte) ([]HookEvent, error) {
-	p, err := decode[bitbucketPushPayload]("Bitbucket", body)
+	p, err := delivery.Decode[bitbucketPushPayload]("Bitbucket", body)
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +122,10 @@ func bitbucketPush(body []byte) ([]HookEvent, error) {
 		if err := e.setPush(bitbucketRefName(*ref), before, after); err != nil {
 			return nil, err
 		}
-		e.Message, e.Author = plainText(ref.Target.Message, maxMessageIn, true), ref.Target.Author.User.name()
+		e.Message, e.Author = delivery.Text(ref.Target.Message, maxMessageIn, true), ref.Target.Author.User.name()
 		for _, u := range []string{ref.Target.Links.HTML.Href, c.Links.HTML.Href} {
 			if e.HTMLURL == "" {
-				e.HTMLURL = plainURL(u)
+				e.HTMLURL = delivery.URL(u)
 			}
 		}
 		e.settle(c.New == nil, ref.Target.Message)
@@ -168,14 +170,14 @@ type bitbucketPullPayload struct {
 // So the run is of the head commit, not of the delivery. That commit is told by the first
 // 12 digits of its id; admission finds out the rest.
 func bitbucketPull(body []byte) ([]HookEvent, error) {
-	p, err := decode[bitbucketPullPayload]("Bitbucket", body)
+	p, err := delivery.Decode[bitbucketPullPayload]("Bitbucket", body)
 	if err != nil {
 		return nil, err
 	}
 	pr := p.PullRequest
 	e := HookEvent{
-		Kind: HookPullRequest, Message: plainText(pr.Title, maxMessageIn, false), Author: pr.Author.name(),
-		Sender: p.Actor.name(), HTMLURL: plainURL(pr.Links.HTML.Href),
+		Kind: HookPullRequest, Message: delivery.Text(pr.Title, maxMessageIn, false), Author: pr.Author.name(),
+		Sender: p.Actor.name(), HTMLURL: delivery.URL(pr.Links.HTML.Href),
 	}
 	e.setAddresses(p.Repository.Links.HTML.Href)
 	from := pr.Source.Repository
@@ -207,5 +209,5 @@ const nothingNoRef = "the request comes from a fork, whose commits Bitbucket kee
 
 // pullKey is the same for every delivery that tells of the same head of a request.
 func pullKey(number int64, head string) string {
-	return fmt.Sprintf("pull-%d-%s", number, plainText(head, 64, false))
+	return fmt.Sprintf("pull-%d-%s", number, delivery.Text(head, 64, false))
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	server "github.com/go-playground/webhooks/v6/bitbucket-server"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // Bitbucket Server and Data Center:
@@ -28,12 +30,12 @@ func bitbucketServerEvents() []string {
 // parseBitbucketServer understands changed refs, pull requests and the ping of the test
 // button. Changed files are not told, and webhooks/v6 adds nothing to what is decoded here.
 func parseBitbucketServer(header http.Header, body []byte) (Delivery, error) {
-	event := single(header, bitbucketEventHeader)
-	d := Delivery{ID: deliveryID(single(header, bitbucketServerDeliveryHeader), body), Event: event}
+	event := delivery.Header(header, bitbucketEventHeader)
+	d := Delivery{ID: delivery.ID(delivery.Header(header, bitbucketServerDeliveryHeader), body), Event: event}
 	var err error
 	switch server.Event(event) {
 	case server.DiagnosticsPingEvent:
-		if err = checkJSON(body); err == nil {
+		if err = delivery.CheckJSON(body); err == nil {
 			d.Events = []HookEvent{{Kind: HookPing, Nothing: nothingPing}}
 		}
 	case server.RepositoryReferenceChangedEvent:
@@ -54,10 +56,10 @@ func parseBitbucketServer(header http.Header, body []byte) (Delivery, error) {
 type bitbucketServerUser struct{ Name, DisplayName string }
 
 func (u bitbucketServerUser) name() string {
-	if n := plainText(u.Name, maxName, false); n != "" {
+	if n := delivery.Text(u.Name, maxName, false); n != "" {
 		return n
 	}
-	return plainText(u.DisplayName, maxName, false)
+	return delivery.Text(u.DisplayName, maxName, false)
 }
 
 type bitbucketServerLinks struct{ Clone, Self []struct{ Href string } }
@@ -75,7 +77,7 @@ func (r bitbucketServerRepository) identify(e *HookEvent) {
 		e.setAddresses(l.Href)
 	}
 	if r.Project.Key != "" && r.Slug != "" {
-		e.Name = plainText(r.Project.Key+"/"+r.Slug, maxName, false)
+		e.Name = delivery.Text(r.Project.Key+"/"+r.Slug, maxName, false)
 	}
 }
 
@@ -96,7 +98,7 @@ type bitbucketServerPushPayload struct {
 // bitbucketServerPush: each changed ref is an event. The head commit is told by newer
 // versions only, for a push of one ref. Of a tag, the hash may be the tag object's.
 func bitbucketServerPush(body []byte) ([]HookEvent, error) {
-	p, err := decode[bitbucketServerPushPayload]("Bitbucket Server", body)
+	p, err := delivery.Decode[bitbucketServerPushPayload]("Bitbucket Server", body)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +115,7 @@ func bitbucketServerPush(body []byte) ([]HookEvent, error) {
 		message := ""
 		if t := p.ToCommit; t != nil && strings.EqualFold(t.ID, c.ToHash) {
 			message, e.Author = t.Message, t.Author.name()
-			e.Message = plainText(message, maxMessageIn, true)
+			e.Message = delivery.Text(message, maxMessageIn, true)
 		}
 		e.settle(isZero(c.ToHash), message)
 		if e.Kind == HookTag {
@@ -142,19 +144,19 @@ type bitbucketServerPullPayload struct {
 }
 
 func bitbucketServerPull(body []byte) ([]HookEvent, error) {
-	p, err := decode[bitbucketServerPullPayload]("Bitbucket Server", body)
+	p, err := delivery.Decode[bitbucketServerPullPayload]("Bitbucket Server", body)
 	if err != nil {
 		return nil, err
 	}
 	pr := p.PullRequest
-	e := HookEvent{Kind: HookPullRequest, Message: plainText(pr.Title, maxMessageIn, false), Author: pr.Author.User.name(), Sender: p.Actor.name()}
+	e := HookEvent{Kind: HookPullRequest, Message: delivery.Text(pr.Title, maxMessageIn, false), Author: pr.Author.User.name(), Sender: p.Actor.name()}
 	from, to := pr.FromRef.Repository, pr.ToRef.Repository
 	if to == nil {
 		return nil, errors.New("the pull request names no repository")
 	}
 	to.identify(&e)
 	if len(pr.Links.Self) > 0 {
-		e.HTMLURL = plainURL(pr.Links.Self[0].Href)
+		e.HTMLURL = delivery.URL(pr.Links.Self[0].Href)
 	}
 	fork := from == nil || from.Slug == "" || from.ID != to.ID || !strings.EqualFold(from.Slug, to.Slug) || !strings.EqualFold(from.Project.Key, to.Project.Key)
 	if err := e.setPull(pr.ID, fork, "", pr.FromRef.ID, strings.TrimPrefix(pr.ToRef.ID, "refs/heads/"), pr.FromRef.LatestCommit); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // Security: the signature counts; the hook's UUID is no secret, and a short header is no
@@ -23,10 +24,10 @@ func TestBitbucketSignatures(t *testing.T) {
 		want   error
 	}{
 		"a right one":             {http.Header{"X-Hub-Signature": {right}}, nil},
-		"a short one":             {http.Header{"X-Hub-Signature": {"sha"}}, ErrSignature},
-		"none":                    {http.Header{"X-Hook-Uuid": {"{a}"}}, ErrSignature},
-		"SHA-1":                   {http.Header{"X-Hub-Signature": {"sha1=" + right[7:47]}}, ErrSignature},
-		"in the header of GitHub": {http.Header{githubSignatureHeader: {right}}, ErrSignature},
+		"a short one":             {http.Header{"X-Hub-Signature": {"sha"}}, delivery.ErrSignature},
+		"none":                    {http.Header{"X-Hook-Uuid": {"{a}"}}, delivery.ErrSignature},
+		"SHA-1":                   {http.Header{"X-Hub-Signature": {"sha1=" + right[7:47]}}, delivery.ErrSignature},
+		"in the header of GitHub": {http.Header{githubSignatureHeader: {right}}, delivery.ErrSignature},
 	} {
 		if err := verifyBitbucket([][]byte{testKey}, c.header, body, time.Time{}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)

@@ -2,13 +2,14 @@ package scm
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // maxChanges is how many refs one delivery may change. Hosts stop far below it (GitLab at
@@ -25,7 +26,7 @@ const (
 )
 
 func nothingAction(action string) string {
-	return fmt.Sprintf("action %q of a pull request brings no commits", plainText(action, 64, false))
+	return fmt.Sprintf("action %q of a pull request brings no commits", delivery.Text(action, 64, false))
 }
 
 // otherEvent is a delivery that nothing is made of.
@@ -33,18 +34,6 @@ func otherEvent(d Delivery, understood []string) Delivery {
 	d.Event = "other"
 	d.Nothing = fmt.Sprintf("events of this kind start nothing; understood are %s", strings.Join(understood, ", "))
 	return d
-}
-
-// decode is our own, small decode of a body, of what an event cannot do without.
-func decode[T any](host string, body []byte) (*T, error) {
-	if err := checkJSON(body); err != nil {
-		return nil, err
-	}
-	var t T
-	if err := json.Unmarshal(body, &t); err != nil {
-		return nil, fmt.Errorf("the body is not what %s documents", host) // its text could quote the body
-	}
-	return &t, nil
 }
 
 // library hands verified bytes to the parser of webhooks/v6. It gets no secret, since it
@@ -109,7 +98,7 @@ func (e *HookEvent) settle(deleted bool, message string) {
 // setAddresses keeps the addresses that may be compared.
 func (e *HookEvent) setAddresses(addresses ...string) {
 	for _, a := range addresses {
-		if a != "" && len(a) <= maxURL && !slices.Contains(e.Addresses, a) {
+		if a != "" && len(a) <= delivery.MaxURL && !slices.Contains(e.Addresses, a) {
 			e.Addresses = append(e.Addresses, a)
 		}
 	}
@@ -129,10 +118,10 @@ func (e HookEvent) Of(url string) bool {
 func (e HookEvent) From() string {
 	for _, a := range e.Addresses {
 		if key := RepositoryKey(a); key != "" {
-			return plainText(key, maxName, false)
+			return delivery.Text(key, maxName, false)
 		}
 	}
-	return plainText(e.Name, maxName, false)
+	return delivery.Text(e.Name, maxName, false)
 }
 
 // listedCommit is what a push says of one of its commits.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-playground/webhooks/v6/gitea"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // Gitea: https://docs.gitea.com/usage/webhooks. Forgejo, its fork, sends the same under
@@ -25,7 +27,7 @@ func giteaEvents() []string {
 func firstHeader(h http.Header, names []string) string {
 	for _, name := range names {
 		if len(h.Values(name)) > 0 {
-			return single(h, name)
+			return delivery.Header(h, name)
 		}
 	}
 	return ""
@@ -34,14 +36,14 @@ func firstHeader(h http.Header, names []string) string {
 // verifyGitea takes Gitea's own signature: what it sends in GitHub's name is for receivers
 // that know no better. Without a secret it sends an empty one.
 func verifyGitea(keys [][]byte, header http.Header, body []byte, _ time.Time) error {
-	return verifyHMAC(keys, firstHeader(header, giteaSignatureHeaders), body)
+	return delivery.VerifyHMAC(keys, firstHeader(header, giteaSignatureHeaders), body)
 }
 
 // parseGitea understands push and pull_request. As at GitHub, a new tag is told by push and
 // create: push is taken. There is no ping: the test button sends a push of no change.
 func parseGitea(header http.Header, body []byte) (Delivery, error) {
 	event := firstHeader(header, giteaEventHeaders)
-	d := Delivery{ID: deliveryID(firstHeader(header, giteaDeliveryHeaders), body), Event: event}
+	d := Delivery{ID: delivery.ID(firstHeader(header, giteaDeliveryHeaders), body), Event: event}
 	var parse func([]byte) (HookEvent, error)
 	switch gitea.Event(event) {
 	case gitea.PushEvent:
@@ -72,14 +74,14 @@ type giteaBase struct {
 }
 
 func giteaPush(body []byte) (HookEvent, error) {
-	b, err := decode[giteaBase]("Gitea", body)
+	b, err := delivery.Decode[giteaBase]("Gitea", body)
 	if err != nil {
 		return HookEvent{}, err
 	}
 	var e HookEvent
 	for _, name := range []string{b.Sender.Login, b.Pusher.Login, b.Sender.Username, b.Pusher.Username} {
 		if e.Sender == "" {
-			e.Sender = plainText(name, maxName, false)
+			e.Sender = delivery.Text(name, maxName, false)
 		}
 	}
 	e.setAddresses(b.Repository.addresses()...)
@@ -91,7 +93,7 @@ func giteaPush(body []byte) (HookEvent, error) {
 	}
 	message := e.setHead(b.HeadCommit)
 	if e.HTMLURL == "" {
-		e.HTMLURL = plainURL(b.CompareURL)
+		e.HTMLURL = delivery.URL(b.CompareURL)
 	}
 	e.settle(isZero(b.After), message)
 	if e.Kind == HookPush && e.Nothing == "" && len(body) <= decodedWhole {
@@ -101,7 +103,7 @@ func giteaPush(body []byte) (HookEvent, error) {
 }
 
 func giteaPull(body []byte) (HookEvent, error) {
-	p, err := decode[githubPullRequest]("Gitea", body)
+	p, err := delivery.Decode[githubPullRequest]("Gitea", body)
 	if err != nil {
 		return HookEvent{}, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // Security: Gitea's own signature counts, not the one that it sends in GitHub's name.
@@ -21,18 +23,18 @@ func TestGiteaSignatures(t *testing.T) {
 		"Gitea's":                        {http.Header{"X-Gitea-Signature": {right}}, nil},
 		"Forgejo's":                      {http.Header{"X-Forgejo-Signature": {right}}, nil},
 		"both":                           {http.Header{"X-Gitea-Signature": {right}, "X-Forgejo-Signature": {right}}, nil},
-		"an empty one, without a secret": {http.Header{"X-Gitea-Signature": {""}}, ErrSignature},
-		"an empty one and Forgejo's":     {http.Header{"X-Gitea-Signature": {""}, "X-Forgejo-Signature": {right}}, ErrSignature},
-		"two":                            {http.Header{"X-Gitea-Signature": {right, right}}, ErrSignature},
-		"GitHub's":                       {http.Header{githubSignatureHeader: {"sha256=" + right}}, ErrSignature},
-		"Gogs'":                          {http.Header{"X-Gogs-Signature": {right}}, ErrSignature},
-		"with GitHub's prefix":           {http.Header{"X-Gitea-Signature": {"sha256=" + right}}, ErrSignature},
+		"an empty one, without a secret": {http.Header{"X-Gitea-Signature": {""}}, delivery.ErrSignature},
+		"an empty one and Forgejo's":     {http.Header{"X-Gitea-Signature": {""}, "X-Forgejo-Signature": {right}}, delivery.ErrSignature},
+		"two":                            {http.Header{"X-Gitea-Signature": {right, right}}, delivery.ErrSignature},
+		"GitHub's":                       {http.Header{githubSignatureHeader: {"sha256=" + right}}, delivery.ErrSignature},
+		"Gogs'":                          {http.Header{"X-Gogs-Signature": {right}}, delivery.ErrSignature},
+		"with GitHub's prefix":           {http.Header{"X-Gitea-Signature": {"sha256=" + right}}, delivery.ErrSignature},
 	} {
 		if err := verifyGitea([][]byte{testKey}, c.header, body, time.Time{}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if err := verifyGitea(nil, http.Header{"X-Gitea-Signature": {""}}, body, time.Time{}); !errors.Is(err, ErrNoKey) {
+	if err := verifyGitea(nil, http.Header{"X-Gitea-Signature": {""}}, body, time.Time{}); !errors.Is(err, delivery.ErrNoKey) {
 		t.Errorf("without a key: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-playground/webhooks/v6/github"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // GitHub: https://docs.github.com/webhooks/webhook-events-and-payloads
@@ -31,14 +33,14 @@ func githubEvents() []string {
 // verifyGitHub takes the SHA-256 signature only; SHA-1 is what an attacker would like
 // us to fall back to.
 func verifyGitHub(keys [][]byte, header http.Header, body []byte, _ time.Time) error {
-	return verifyHeader(keys, header, githubSignatureHeader, body)
+	return delivery.VerifyHeader(keys, header, githubSignatureHeader, body)
 }
 
 // parseGitHub understands push, pull_request and ping. A tag push fires push and create:
 // only push is taken, so that it starts one run; so it is with delete.
 func parseGitHub(header http.Header, body []byte) (Delivery, error) {
-	id, event := single(header, githubDeliveryHeader), single(header, githubEventHeader)
-	d := Delivery{ID: deliveryID(id, body), Event: event}
+	id, event := delivery.Header(header, githubDeliveryHeader), delivery.Header(header, githubEventHeader)
+	d := Delivery{ID: delivery.ID(id, body), Event: event}
 	var parse func([]byte) (HookEvent, error)
 	switch github.Event(event) {
 	case github.PushEvent:
@@ -90,23 +92,23 @@ type githubBase struct {
 }
 
 func githubPing(body []byte) (HookEvent, error) {
-	b, err := decode[githubBase]("GitHub", body)
+	b, err := delivery.Decode[githubBase]("GitHub", body)
 	if err != nil {
 		return HookEvent{}, err
 	}
-	e := HookEvent{Kind: HookPing, Sender: plainText(b.Sender.Login, maxName, false), Nothing: nothingPing}
+	e := HookEvent{Kind: HookPing, Sender: delivery.Text(b.Sender.Login, maxName, false), Nothing: nothingPing}
 	e.setAddresses(b.Repository.addresses()...)
 	return e, nil
 }
 
 func githubPush(body []byte) (HookEvent, error) {
-	b, err := decode[githubBase]("GitHub", body)
+	b, err := delivery.Decode[githubBase]("GitHub", body)
 	if err != nil {
 		return HookEvent{}, err
 	}
-	e := HookEvent{Sender: plainText(b.Sender.Login, maxName, false)}
+	e := HookEvent{Sender: delivery.Text(b.Sender.Login, maxName, false)}
 	if e.Sender == "" {
-		e.Sender = plainText(b.Pusher.Name, maxName, false)
+		e.Sender = delivery.Text(b.Pusher.Name, maxName, false)
 	}
 	e.setAddresses(b.Repository.addresses()...)
 	if err := e.setPush(b.Ref, b.Before, b.After); err != nil {
@@ -114,7 +116,7 @@ func githubPush(body []byte) (HookEvent, error) {
 	}
 	message := e.setHead(b.HeadCommit)
 	if e.HTMLURL == "" {
-		e.HTMLURL = plainURL(b.Compare)
+		e.HTMLURL = delivery.URL(b.Compare)
 	}
 	e.settle(b.Deleted || isZero(b.After), message)
 	if e.Kind == HookPush && e.Nothing == "" && len(body) <= decodedWhole {
@@ -143,12 +145,12 @@ func (e *HookEvent) setHead(head *githubHead) string {
 	if e.Kind == HookTag && isCommit(head.ID) {
 		e.After = strings.ToLower(head.ID) // of an annotated tag, after is the tag object
 	}
-	e.Message = plainText(head.Message, maxMessageIn, true)
-	e.Author = plainText(head.Author.Name, maxName, false)
+	e.Message = delivery.Text(head.Message, maxMessageIn, true)
+	e.Author = delivery.Text(head.Author.Name, maxName, false)
 	if e.Author == "" {
-		e.Author = plainText(head.Author.Username, maxName, false)
+		e.Author = delivery.Text(head.Author.Username, maxName, false)
 	}
-	e.HTMLURL = plainURL(head.URL)
+	e.HTMLURL = delivery.URL(head.URL)
 	return head.Message
 }
 

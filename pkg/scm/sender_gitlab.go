@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-playground/webhooks/v6/gitlab"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // GitLab: https://docs.gitlab.com/user/project/integrations/webhook_events/
@@ -40,32 +41,20 @@ func gitlabEvents() []string {
 // is a signing token (whsec_…), its signature over id, time and body. Either is enough:
 // while a webhook changes from one to the other it sends both.
 func verifyGitLab(keys [][]byte, header http.Header, body []byte, now time.Time) error {
-	keys = UsableKeys(keys)
-	if len(keys) == 0 {
-		return ErrNoKey
+	token := delivery.VerifyToken(keys, delivery.Header(header, gitlabTokenHeader))
+	signature := verifyStandard(delivery.UsableKeys(keys), header, body, now)
+	if token == nil || errors.Is(token, delivery.ErrNoKey) {
+		return token
 	}
-	// Hashed, so that comparing takes as long whatever the lengths are.
-	token, hasToken := sha256.Sum256([]byte(single(header, gitlabTokenHeader))), single(header, gitlabTokenHeader) != ""
-	ok := false
-	for _, key := range keys {
-		sum := sha256.Sum256(key)
-		if subtle.ConstantTimeCompare(token[:], sum[:]) == 1 && hasToken {
-			ok = true
-		}
-	}
-	err := verifyStandard(keys, header, body, now)
-	if ok {
-		return nil
-	}
-	return err
+	return signature
 }
 
 // verifyStandard checks a signature of the Standard Webhooks
 // (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 func verifyStandard(keys [][]byte, header http.Header, body []byte, now time.Time) error {
-	id, stamp := single(header, gitlabWebhookIDHeader), single(header, gitlabTimeHeader)
+	id, stamp := delivery.Header(header, gitlabWebhookIDHeader), delivery.Header(header, gitlabTimeHeader)
 	var sums [][]byte
-	for s := range strings.FieldsSeq(single(header, gitlabSignatureHeader)) {
+	for s := range strings.FieldsSeq(delivery.Header(header, gitlabSignatureHeader)) {
 		if s, ok := strings.CutPrefix(s, "v1,"); ok && len(sums) < 8 {
 			if sum, err := base64.StdEncoding.DecodeString(s); err == nil {
 				sums = append(sums, sum)
@@ -76,7 +65,7 @@ func verifyStandard(keys [][]byte, header http.Header, body []byte, now time.Tim
 	for _, key := range keys {
 		encoded, isSigning := bytes.CutPrefix(key, []byte(signingPrefix))
 		secret, err := base64.StdEncoding.DecodeString(string(encoded))
-		if !isSigning || err != nil || len(secret) < MinKeyLength {
+		if !isSigning || err != nil || len(secret) < delivery.MinKeyLength {
 			continue
 		}
 		mac := hmac.New(sha256.New, secret)
@@ -90,14 +79,14 @@ func verifyStandard(keys [][]byte, header http.Header, body []byte, now time.Tim
 		}
 	}
 	if !ok || id == "" {
-		return ErrSignature
+		return delivery.ErrSignature
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return ErrSignature
+		return delivery.ErrSignature
 	}
-	if age := now.Sub(time.Unix(seconds, 0)); age > maxAge || age < -maxAge {
-		return ErrStale
+	if age := now.Sub(time.Unix(seconds, 0)); age > delivery.MaxAge || age < -delivery.MaxAge {
+		return delivery.ErrStale
 	}
 	return nil
 }
@@ -105,11 +94,11 @@ func verifyStandard(keys [][]byte, header http.Header, body []byte, now time.Tim
 // gitlabID: what signs or proves a delivery covers its id, so that it can be trusted.
 func gitlabID(header http.Header, body []byte) string {
 	for _, name := range []string{gitlabWebhookIDHeader, gitlabIdempotencyHeader, gitlabUUIDHeader} {
-		if id := single(header, name); id != "" {
-			return deliveryID(id, body)
+		if id := delivery.Header(header, name); id != "" {
+			return delivery.ID(id, body)
 		}
 	}
-	return deliveryID("", body)
+	return delivery.ID("", body)
 }
 
 // gitlabKinds are what a body says it is, by the header's word for it.
@@ -120,7 +109,7 @@ var gitlabKinds = map[gitlab.Event]string{
 // parseGitLab understands pushes of branches and tags, and merge requests, also of an
 // instance's system hook. GitLab has no ping: its test button sends the last push again.
 func parseGitLab(header http.Header, body []byte) (Delivery, error) {
-	event := single(header, gitlabEventHeader)
+	event := delivery.Header(header, gitlabEventHeader)
 	d := Delivery{ID: gitlabID(header, body), Event: event}
 	if event == "" {
 		return d, errors.New("the header X-Gitlab-Event is missing")
@@ -129,7 +118,7 @@ func parseGitLab(header http.Header, body []byte) (Delivery, error) {
 	if !known && gitlab.Event(event) != gitlab.SystemHookEvents {
 		return otherEvent(d, gitlabEvents()), nil
 	}
-	is, err := decode[gitlabKind]("GitLab", body)
+	is, err := delivery.Decode[gitlabKind]("GitLab", body)
 	if err != nil {
 		return d, err
 	}
@@ -143,7 +132,7 @@ func parseGitLab(header http.Header, body []byte) (Delivery, error) {
 	case kind != "push" && kind != "tag_push" && kind != "merge_request":
 		return otherEvent(d, gitlabEvents()), nil
 	}
-	b, err := decode[gitlabBase]("GitLab", body)
+	b, err := delivery.Decode[gitlabBase]("GitLab", body)
 	if err != nil {
 		return d, err
 	}
@@ -200,9 +189,9 @@ func (p gitlabProject) addresses() []string { return []string{p.HTTPURL, p.SSHUR
 func (b *gitlabBase) push(body []byte) (HookEvent, error) {
 	var e HookEvent
 	e.setAddresses(b.Project.addresses()...)
-	e.Sender = plainText(b.Username, maxName, false)
+	e.Sender = delivery.Text(b.Username, maxName, false)
 	if e.Sender == "" {
-		e.Sender = plainText(b.UserName, maxName, false)
+		e.Sender = delivery.Text(b.UserName, maxName, false)
 	}
 	if err := e.setPush(b.Ref, b.Before, b.After); err != nil {
 		return HookEvent{}, err
@@ -219,7 +208,7 @@ func (b *gitlabBase) push(body []byte) (HookEvent, error) {
 			head = c
 		}
 	}
-	e.Message, e.Author, e.HTMLURL = plainText(head.Message, maxMessageIn, true), plainText(head.Author.Name, maxName, false), plainURL(head.URL)
+	e.Message, e.Author, e.HTMLURL = delivery.Text(head.Message, maxMessageIn, true), delivery.Text(head.Author.Name, maxName, false), delivery.URL(head.URL)
 	e.settle(isZero(b.After), head.Message)
 	if e.Kind == HookPush && e.Nothing == "" && asked(b.PushOptions.CI.Skip) {
 		e.Nothing = "the push option ci.skip asks for no run"

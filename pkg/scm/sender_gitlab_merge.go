@@ -3,6 +3,8 @@ package scm
 import (
 	"errors"
 	"fmt"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // gitlabMerge is a merge request.
@@ -24,18 +26,18 @@ type gitlabMerge struct {
 // commit there was before, else of a changed title, label and so on.
 func (b *gitlabBase) merge() (HookEvent, error) {
 	m := b.Merge
-	e := HookEvent{Kind: HookPullRequest, Sender: plainText(b.User.Username, maxName, false), HTMLURL: plainURL(m.URL)}
+	e := HookEvent{Kind: HookPullRequest, Sender: delivery.Text(b.User.Username, maxName, false), HTMLURL: delivery.URL(m.URL)}
 	if e.Sender == "" {
-		e.Sender = plainText(b.User.Name, maxName, false)
+		e.Sender = delivery.Text(b.User.Name, maxName, false)
 	}
 	e.setAddresses(b.Project.addresses()...)
 	head, from := "", ""
 	if m.LastCommit != nil {
 		head = m.LastCommit.ID
-		e.Message, e.Author = plainText(m.LastCommit.Message, maxMessageIn, true), plainText(m.LastCommit.Author.Name, maxName, false)
+		e.Message, e.Author = delivery.Text(m.LastCommit.Message, maxMessageIn, true), delivery.Text(m.LastCommit.Author.Name, maxName, false)
 	}
 	if e.Message == "" {
-		e.Message = plainText(m.Title, maxMessageIn, false)
+		e.Message = delivery.Text(m.Title, maxMessageIn, false)
 	}
 	fork := m.SourceProjectID == 0 || m.SourceProjectID != m.TargetProjectID
 	if m.Source != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // signStandard signs as the Standard Webhooks say.
@@ -53,25 +54,25 @@ func TestGitLabProvesDeliveries(t *testing.T) {
 	}{
 		"the token":                       {header: sent(string(token))},
 		"an older token":                  {header: sent(string(old))},
-		"another token":                   {header: sent("another token that nobody configured"), want: ErrSignature},
-		"a part of the token":             {header: sent(string(token[:31])), want: ErrSignature},
-		"the token and more":              {header: sent(string(token) + "x"), want: ErrSignature},
-		"no token":                        {want: ErrSignature},
-		"an empty token":                  {header: sent(""), want: ErrSignature},
-		"two tokens, one of them right":   {header: sent(string(token), "x"), want: ErrSignature},
+		"another token":                   {header: sent("another token that nobody configured"), want: delivery.ErrSignature},
+		"a part of the token":             {header: sent(string(token[:31])), want: delivery.ErrSignature},
+		"the token and more":              {header: sent(string(token) + "x"), want: delivery.ErrSignature},
+		"no token":                        {want: delivery.ErrSignature},
+		"an empty token":                  {header: sent(""), want: delivery.ErrSignature},
+		"two tokens, one of them right":   {header: sent(string(token), "x"), want: delivery.ErrSignature},
 		"a signature":                     {header: signed(nil)},
 		"a signature and a wrong token":   {header: signed(func(h http.Header) { h.Set(gitlabTokenHeader, "x") })},
 		"a wrong signature and the token": {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v1,AAAA"); h.Set(gitlabTokenHeader, string(token)) })},
 		"one right signature of two":      {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v1,AAAA "+h.Get(gitlabSignatureHeader)) })},
-		"a signature of another version":  {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v2"+h.Get(gitlabSignatureHeader)[2:]) }), want: ErrSignature},
-		"a signature that is no base64":   {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v1,*") }), want: ErrSignature},
-		"another id":                      {header: signed(func(h http.Header) { h.Set(gitlabWebhookIDHeader, "x"+id) }), want: ErrSignature},
+		"a signature of another version":  {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v2"+h.Get(gitlabSignatureHeader)[2:]) }), want: delivery.ErrSignature},
+		"a signature that is no base64":   {header: signed(func(h http.Header) { h.Set(gitlabSignatureHeader, "v1,*") }), want: delivery.ErrSignature},
+		"another id":                      {header: signed(func(h http.Header) { h.Set(gitlabWebhookIDHeader, "x"+id) }), want: delivery.ErrSignature},
 		"no id": {header: signed(func(h http.Header) {
 			h.Del(gitlabWebhookIDHeader)
 			h.Set(gitlabSignatureHeader, signStandard(signing, "", stamp(0), body))
-		}), want: ErrSignature},
-		"another time": {header: signed(func(h http.Header) { h.Set(gitlabTimeHeader, stamp(time.Second)) }), want: ErrSignature},
-		"a signature by a key that does not sign": {keys: [][]byte{token}, header: signed(nil), want: ErrSignature},
+		}), want: delivery.ErrSignature},
+		"another time": {header: signed(func(h http.Header) { h.Set(gitlabTimeHeader, stamp(time.Second)) }), want: delivery.ErrSignature},
+		"a signature by a key that does not sign": {keys: [][]byte{token}, header: signed(nil), want: delivery.ErrSignature},
 		"four minutes old": {header: signed(func(h http.Header) {
 			h.Set(gitlabTimeHeader, stamp(-4*time.Minute))
 			h.Set(gitlabSignatureHeader, signStandard(signing, id, stamp(-4*time.Minute), body))
@@ -79,29 +80,29 @@ func TestGitLabProvesDeliveries(t *testing.T) {
 		"six minutes old": {header: signed(func(h http.Header) {
 			h.Set(gitlabTimeHeader, stamp(-6*time.Minute))
 			h.Set(gitlabSignatureHeader, signStandard(signing, id, stamp(-6*time.Minute), body))
-		}), want: ErrStale},
+		}), want: delivery.ErrStale},
 		"six minutes in the future": {header: signed(func(h http.Header) {
 			h.Set(gitlabTimeHeader, stamp(6*time.Minute))
 			h.Set(gitlabSignatureHeader, signStandard(signing, id, stamp(6*time.Minute), body))
-		}), want: ErrStale},
-		"six minutes old, by nobody we know": {header: signed(func(h http.Header) { h.Set(gitlabTimeHeader, stamp(-6*time.Minute)) }), want: ErrSignature},
+		}), want: delivery.ErrStale},
+		"six minutes old, by nobody we know": {header: signed(func(h http.Header) { h.Set(gitlabTimeHeader, stamp(-6*time.Minute)) }), want: delivery.ErrSignature},
 		"a time that is none": {header: signed(func(h http.Header) {
 			h.Set(gitlabTimeHeader, "now")
 			h.Set(gitlabSignatureHeader, signStandard(signing, id, "now", body))
-		}), want: ErrSignature},
-		"no keys":      {keys: [][]byte{}, header: sent(""), want: ErrNoKey},
-		"an empty key": {keys: [][]byte{{}}, header: sent(""), want: ErrNoKey},
-		"a short key":  {keys: [][]byte{[]byte("short")}, header: sent("short"), want: ErrNoKey},
+		}), want: delivery.ErrSignature},
+		"no keys":      {keys: [][]byte{}, header: sent(""), want: delivery.ErrNoKey},
+		"an empty key": {keys: [][]byte{{}}, header: sent(""), want: delivery.ErrNoKey},
+		"a short key":  {keys: [][]byte{[]byte("short")}, header: sent("short"), want: delivery.ErrNoKey},
 		"a signing key of few bytes": {keys: [][]byte{[]byte(signingPrefix + "c2hvcnQga2V5")},
 			header: signed(func(h http.Header) {
 				h.Set(gitlabSignatureHeader, signStandard([]byte("whsec_c2hvcnQga2V5"), id, stamp(0), body))
-			}), want: ErrSignature},
+			}), want: delivery.ErrSignature},
 	} {
 		if c.keys == nil {
 			c.keys = [][]byte{old, signing, token}
 		}
 		err := verifyGitLab(c.keys, c.header, body, now)
-		if !errors.Is(err, c.want) || errors.Is(err, ErrStale) != errors.Is(c.want, ErrStale) {
+		if !errors.Is(err, c.want) || errors.Is(err, delivery.ErrStale) != errors.Is(c.want, delivery.ErrStale) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

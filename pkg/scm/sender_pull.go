@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
 )
 
 // A draft is built like any other request, as GitHub Actions and GitLab do: people ask for
@@ -39,7 +40,7 @@ type githubPullSide struct {
 }
 
 func githubPull(body []byte) (HookEvent, error) {
-	p, err := decode[githubPullRequest]("GitHub", body)
+	p, err := delivery.Decode[githubPullRequest]("GitHub", body)
 	if err != nil {
 		return HookEvent{}, err
 	}
@@ -50,8 +51,8 @@ func githubPull(body []byte) (HookEvent, error) {
 func (p *githubPullRequest) event() (HookEvent, error) {
 	pr := p.PullRequest
 	e := HookEvent{
-		Kind: HookPullRequest, Message: plainText(pr.Title, maxMessageIn, false), Author: plainText(pr.User.Login, maxName, false),
-		Sender: plainText(p.Sender.Login, maxName, false), HTMLURL: plainURL(pr.HTMLURL),
+		Kind: HookPullRequest, Message: delivery.Text(pr.Title, maxMessageIn, false), Author: delivery.Text(pr.User.Login, maxName, false),
+		Sender: delivery.Text(p.Sender.Login, maxName, false), HTMLURL: delivery.URL(pr.HTMLURL),
 	}
 	e.setAddresses(p.Repository.addresses()...)
 	base := p.Repository.FullName
@@ -94,7 +95,7 @@ func (e *HookEvent) setPull(number int64, fork bool, from, ref, base, head strin
 	}
 	e.PullRequest = &v1alpha1.PullRequest{Number: number, Fork: fork}
 	if fork {
-		e.PullRequest.HeadRepositoryURL = plainURL(from)
+		e.PullRequest.HeadRepositoryURL = delivery.URL(from)
 	}
 	if err := e.setRef("refs/heads/" + base); err != nil {
 		return errors.New("the target of the pull request is no name of a branch")

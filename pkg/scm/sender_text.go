@@ -2,10 +2,8 @@ package scm
 
 import (
 	"errors"
-	"net/url"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -15,82 +13,13 @@ const (
 	maxShortRef  = 255
 	maxMessageIn = 4096
 	maxName      = 256
-	maxURL       = 2048
 
 	// More changed files than these are not listed: the object has to stay small
 	// (https://etcd.io/docs/v3.5/dev-guide/limit/), and incomplete paths only let runs pass.
 	maxPaths     = 1000
 	maxPathBytes = 64 << 10
 	maxPath      = 1024
-
-	// maxJSONDepth is far more than any host nests.
-	maxJSONDepth = 64
 )
-
-// checkJSON refuses what no host sends before a decoder spends time and stack on it:
-// anything but an object, and deep nesting.
-func checkJSON(body []byte) error {
-	depth, inString, escaped, started := 0, false, false, false
-	for _, c := range body {
-		switch {
-		case escaped:
-			escaped = false
-		case inString:
-			escaped = c == '\\'
-			inString = c != '"'
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if !started && c != '{' {
-				return errors.New("the body is not a JSON object")
-			}
-			if depth++; depth > maxJSONDepth {
-				return errors.New("the body is nested too deeply")
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-		if !started && !unicode.IsSpace(rune(c)) {
-			if c != '{' {
-				return errors.New("the body is not a JSON object")
-			}
-			started = true
-		}
-	}
-	if !started {
-		return errors.New("the body is empty")
-	}
-	return nil
-}
-
-// plainText makes text of strangers fit to be shown: valid, without control
-// characters (line breaks stay when lines is true) and without those that turn the
-// direction of writing (https://trojansource.codes), at most n characters.
-func plainText(s string, n int, lines bool) string {
-	var b strings.Builder
-	count := 0
-	for _, r := range s {
-		if count == n {
-			break
-		}
-		keepBreak := lines && (r == '\n' || r == '\t')
-		if r == utf8.RuneError || unicode.Is(unicode.Bidi_Control, r) || !keepBreak && unicode.IsControl(r) {
-			continue
-		}
-		b.WriteRune(r)
-		count++
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// plainURL is s when a browser may open it, else "".
-func plainURL(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || len(s) > maxURL || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-		return ""
-	}
-	return u.String()
-}
 
 // pathSet collects changed files within the limits.
 type pathSet struct {

@@ -18,13 +18,15 @@ var mayImport = map[string][]string{
 	"manifests":                  {},
 	"pkg/apis/pipeline/v1alpha1": {},
 	"pkg/cli":                    {"pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1", "pkg/version", "manifests"},
-	"pkg/controller":             {"pkg/pipeline", "pkg/jenkins", "pkg/logs", "pkg/scm", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
-	"pkg/hook":                   {"pkg/scm", "pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/controller":             {"pkg/pipeline", "pkg/jenkins", "pkg/logs", "pkg/scm", "pkg/delivery", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/delivery":               {},
+	"pkg/hook":                   {"pkg/scm", "pkg/registry", "pkg/delivery", "pkg/pipeline", "pkg/kube", "pkg/apis/pipeline/v1alpha1"},
 	"pkg/jenkins":                {},
 	"pkg/kube":                   {"pkg/apis/pipeline/v1alpha1"},
 	"pkg/logs":                   {"pkg/kube", "pkg/apis/pipeline/v1alpha1"},
 	"pkg/pipeline":               {"pkg/apis/pipeline/v1alpha1"},
-	"pkg/scm":                    {"pkg/apis/pipeline/v1alpha1"},
+	"pkg/registry":               {"pkg/delivery", "pkg/apis/pipeline/v1alpha1"},
+	"pkg/scm":                    {"pkg/delivery", "pkg/apis/pipeline/v1alpha1"},
 	"pkg/version":                {},
 }
 

@@ -163,7 +163,11 @@ const (
 	RegistryGHCR         RegistryType = "GHCR"
 )
 
-// ImageTrigger selects pushed images.
+// ImageTokenKey is the key of an image trigger's tokenSecretRef when none is named.
+const ImageTokenKey = "token"
+
+// ImageTrigger selects pushed images: tags of manifests. Notifications arrive at
+// /hooks/images/<namespace>/<registry, in lower case>.
 type ImageTrigger struct {
 	// registry is the software that sends the notification.
 	Registry RegistryType `json:"registry"`
@@ -179,7 +183,10 @@ type ImageTrigger struct {
 	// +kubebuilder:validation:MaxLength=255
 	// +optional
 	Branch string `json:"branch,omitempty"`
-	// tokenSecretRef names the Secret key (default: token) that authenticates the sender.
+	// tokenSecretRef names the Secret key (default: token) that proves who sends: a token in
+	// the header Authorization (Distribution, GitLab, Harbor, Aliyun), or at the end of the
+	// address (DockerHub, Quay, Aliyun), or what signs (GHCR); at least 16 bytes. Keys that
+	// start with this key and a dash are accepted too. Absent: no notification is accepted.
 	// +optional
 	TokenSecretRef *SecretKeyReference `json:"tokenSecretRef,omitempty"`
 }
