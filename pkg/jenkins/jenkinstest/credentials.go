@@ -48,12 +48,14 @@ func parseCredential(text string) (*credential, error) {
 	return c, err
 }
 
-var secretElement = regexp.MustCompile(`<(password|secret|secretBytes|passphrase|privateKey|clientKey|clientSecretBytes|apiToken|token|secretKey)>[^<]*</`)
+const secrets = `password|secret|secretBytes|passphrase|privateKey|clientKey|uploadedKeystoreBytes`
+
+var secretElement = regexp.MustCompile(`(?s)<(` + secrets + `)\b[^>]*>.*?</(?:` + secrets + `)>`)
 
 // redacted is a credential as Jenkins shows it: without secrets.
 func (c *credential) redacted() string {
 	text := declaration.ReplaceAllString(c.config, "")
-	return secretElement.ReplaceAllString(text, "<$1>\n    <secret-redacted/>\n  </")
+	return secretElement.ReplaceAllString(text, "<$1>\n    <secret-redacted/>\n  </$1>")
 }
 
 // Credentials lists the ids of all credentials: "system/id", and "folder/sub/id" of folders. They are sorted.

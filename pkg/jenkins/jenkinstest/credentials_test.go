@@ -53,6 +53,12 @@ func TestCredentials(t *testing.T) {
 			if doc := decode(t, f.get(t, store+"/credential/a/api/json?depth=0")); doc["description"] != "Ã©" {
 				t.Errorf("the body was not read as ISO-8859-1: %v", doc)
 			}
+			for _, secret := range []string{"<![CDATA[<s3cret>]]>", "</secret><secret a=\"1\">s3cret"} {
+				f.want(t, "a secret in other words", xml("POST", "/credential/a/config.xml", secretText("a", secret), "text/xml"), 200)
+				if got := f.get(t, store+"/credential/a/config.xml").body; strings.Contains(got, "s3cret") {
+					t.Errorf("config = %s", got)
+				}
+			}
 			f.want(t, "PUT", xml("PUT", "/credential/a/config.xml", "", "text/xml"), 400)
 			f.want(t, "update one that is not there", xml("POST", "/credential/b/config.xml", secretText("b", "x"), "text/xml"), 404)
 			f.want(t, "another domain", f.get(t, strings.TrimSuffix(store, "_")+"other/api/json"), 404)
