@@ -61,17 +61,14 @@ func (c *campaign) hold(project string, halt bool) *order {
 // other replica to take over and to bring the run to its end; then it goes on.
 func (c *campaign) halted() {
 	const project = "halted"
-	before := c.fleet.leaderNow()
-	c.hold(project, true)
-	leader := c.fleet.leaderNow()
+	o := c.hold(project, true)
 	c.await("the run of a halted leader has ended", func() error {
 		if !c.over(project) {
 			return errors.New("it has not")
 		}
 		return nil
 	})
-	c.fleet.signal(leader, syscall.SIGCONT)
-	c.t.Logf("the leader was %d, is %d", before, leader)
+	c.fleet.signal(o.by, syscall.SIGCONT)
 }
 
 // lateTrigger lets the triggers arrive that were on the way, when the runs are over that

@@ -61,7 +61,7 @@ type replica struct {
 func startFleet(t *testing.T, w *harness.World, seed uint64) *fleet {
 	f := &fleet{t: t, w: w, gates: &gates{}, rng: rand.New(rand.NewPCG(seed, 1)), mark: fmt.Sprintf("ONCE_MARK=%d-%d", os.Getpid(), seed)}
 	for i := range f.replicas {
-		g, err := newGate(f.gates, w.Cluster.RESTConfig(), w.JenkinsURL)
+		g, err := newGate(f.gates, i, w.Cluster.RESTConfig(), w.JenkinsURL)
 		if err != nil {
 			t.Fatal(err)
 		}

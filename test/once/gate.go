@@ -35,6 +35,7 @@ type order struct {
 	moment  moment
 	halt    bool          // the process is halted, not killed
 	done    chan struct{} // closed when the process is dead, or halts
+	by      int           // the replica that it hit
 	deliver func() error  // what is on the way arrives
 }
 
@@ -94,6 +95,7 @@ func (g *gates) pass(w write) *order {
 // it believes to be here, and Jenkins, to which it is a proxy.
 type gate struct {
 	all     *gates
+	replica int
 	api     *httptest.Server
 	jenkins *httptest.Server
 	kill    func() // returns when the replica is dead
@@ -102,8 +104,8 @@ type gate struct {
 	leads func(identity string)
 }
 
-func newGate(all *gates, cluster *rest.Config, jenkinsURL string) (*gate, error) {
-	g := &gate{all: all}
+func newGate(all *gates, replica int, cluster *rest.Config, jenkinsURL string) (*gate, error) {
+	g := &gate{all: all, replica: replica}
 	transport, err := rest.TransportFor(&rest.Config{Host: cluster.Host, TLSClientConfig: rest.TLSClientConfig{CAData: cluster.CAData}})
 	if err != nil {
 		return nil, err
@@ -175,6 +177,7 @@ func (g *gate) handler(to *url.URL, transport http.RoundTripper, jenkins bool) h
 			proxy.ServeHTTP(w, r)
 			return
 		}
+		o.by = g.replica
 		switch o.moment {
 		case processed:
 			proxy.ServeHTTP(httptest.NewRecorder(), r)

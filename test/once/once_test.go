@@ -34,6 +34,7 @@ func TestExactlyOnce(t *testing.T) {
 		c.phase("a leader that is halted", c.halted)
 	}
 	c.phase("all end", c.settle)
+	c.phase("a trigger that arrives late", c.lateTrigger)
 	c.account()
 	c.phase("each write of a deletion", c.deleteAll)
 	c.phase("nothing is left", c.leftovers)

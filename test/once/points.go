@@ -127,6 +127,7 @@ func (c *campaign) atEachWrite() {
 	if c.size.shuffled {
 		c.random(4).Shuffle(len(run), func(i, j int) { run[i], run[j] = run[j], run[i] })
 	}
+	c.hold("late", false) // it takes 20 s until it is triggered again
 	deadline := time.Now().Add(c.size.pointsFor)
 	n, missed, left := 0, 0, 0
 	for _, must := range []bool{true, false} {

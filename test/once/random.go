@@ -66,7 +66,7 @@ func between(rng *rand.Rand, from, to time.Duration) time.Duration {
 // load keeps a project busy, and its quota short. One of ten executions is deleted
 // before it ends.
 func (c *campaign) load(ctx context.Context, rng *rand.Rand, project string, quota, most int) {
-	for n := 0; n < most; n++ {
+	for n := range most {
 		open := 0
 		if err := c.watcher.wait(5*time.Minute, ctx.Done(), func() error {
 			open = 0
