@@ -238,6 +238,9 @@ func (c *Controllers) handlers() error {
 		if !ok {
 			return
 		}
+		if gone {
+			c.executions.outOfCache(e.UID)
+		}
 		c.executions.queue.Add(keyOf(e))
 		if gone || e.DeletionTimestamp != nil || !holdsSlot(e) { // else nobody's place changes
 			c.admissions.queue.Add(e.Namespace)

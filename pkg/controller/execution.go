@@ -33,6 +33,7 @@ type executions struct {
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory
 	leaving  map[types.NamespacedName]bool // finished executions that are being deleted
+	gone     map[types.UID]bool            // executions that were let go and are in the cache still
 }
 
 // memory is what this process knows of an execution because it did it.
@@ -52,7 +53,7 @@ type memory struct {
 }
 
 func newExecutions(s *shared, a *admissions, p *pipelines) *executions {
-	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.NamespacedName]*memory{}, leaving: map[types.NamespacedName]bool{}}
+	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.NamespacedName]*memory{}, leaving: map[types.NamespacedName]bool{}, gone: map[types.UID]bool{}}
 	c.reads = make(chan struct{}, max(s.o.Workers/2, 1)) // Git hosts that hang leave the other half to work
 	c.queue = newQueue("execution", s.o, c.reconcile)
 	c.engines = newEngines(s.o, c.queue.Add)
@@ -74,43 +75,56 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 	}
 	m := c.memory(e)
 	e = e.DeepCopy()
+	for range maxSteps {
+		outcome, more := c.step(ctx, e, m)
+		if !more {
+			return outcome
+		}
+	}
+	c.queue.Add(key)
+	return Done{}
+}
+
+// maxSteps bounds what one look does for one execution, from being admitted to being
+// triggered.
+const maxSteps = 4
+
+// step does one thing at most. What it says of more is due at once: an intent that was
+// recorded is carried out here and now, since behind a long queue it would have grown too
+// old, again and again.
+func (c *executions) step(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) (outcome Outcome, more bool) {
 	seen := c.gather(ctx, e, m)
 	plan := pipeline.Next(seen, c.o.Clock.Now())
 	if plan.Verb == pipeline.DoRelease {
-		return c.release(ctx, e, m)
+		return c.release(ctx, e, m), false
 	}
 	var done pipeline.Plan
 	if plan.Verb != pipeline.DoNothing {
 		c.log(e).Debug("acting", "verb", plan.Verb, "target", plan.Target)
 		if err := c.act(ctx, e, m, plan); errors.Is(err, errReading) {
-			return Wait(lookInterval)
+			return Wait(lookInterval), false
 		} else if err != nil {
-			return Retry{fmt.Errorf("%s: %w", plan.Verb, err)}
+			return Retry{fmt.Errorf("%s: %w", plan.Verb, err)}, false
 		}
-		// What was learnt decides what is written; a verb that this asks for is next time's.
+		// What was learnt decides what is written; a verb that this asks for is the next step's.
 		seen = c.gather(ctx, e, m)
 		done = plan
 		plan = pipeline.Next(seen, c.o.Clock.Now())
 	}
 	c.note(m, plan)
 	if err := c.writeStatus(ctx, e, m, plan.Status); err != nil {
-		return Retry{err}
+		return Retry{err}, false
 	}
 	c.afterwards(e, m, plan)
 	switch {
-	case plan.Verb == pipeline.DoNothing:
-	case plan.Verb == done.Verb && plan.Target == done.Target:
-		return Wait(lookInterval) // what it did has not shown yet
-	default:
-		c.queue.Add(key)
-		return Done{}
-	}
-	switch {
+	case plan.Verb == done.Verb && plan.Target == done.Target && plan.Verb != pipeline.DoNothing:
+		return Wait(lookInterval), false // what it did has not shown yet
+	case plan.Verb != pipeline.DoNothing, !m.Intent.IsZero() && m.Intent.Equal(intentOf(e)) && plan.After <= time.Millisecond:
+		return nil, true
 	case plan.After > 0:
-		return Wait(plan.After)
-	default:
-		return Done{}
+		return Wait(plan.After), false
 	}
+	return Done{}, false
 }
 
 // get is the execution as it is now, nil when it is gone or of no concern: the cache

@@ -21,7 +21,10 @@ import (
 // which ends its build, its Secret and its pods; then the finalizer. Everything may be
 // gone already.
 func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution) Outcome {
-	if !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
+	c.mu.Lock()
+	gone := c.gone[e.UID]
+	c.mu.Unlock()
+	if gone || !slices.Contains(e.Finalizers, v1alpha1.Finalizer) {
 		c.left(keyOf(e))
 		return Done{}
 	}
@@ -53,9 +56,28 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 		return Retry{fmt.Errorf("let the execution go: %w", err)}
 	}
 	c.latest.drop(e.UID)
+	c.letGo(e)
 	c.left(keyOf(e))
 	c.admissions.queue.Add(e.Namespace)
 	return Done{}
+}
+
+// letGo remembers an execution until the cache has let it go, too: what that has of it
+// would have it cleaned up once more.
+func (c *executions) letGo(e *v1alpha1.PipelineExecution) {
+	c.mu.Lock()
+	c.gone[e.UID] = true
+	c.mu.Unlock()
+	cached, _, err := c.executionCache.GetStore().GetByKey(keyOf(e).String())
+	if same, ok := cached.(*v1alpha1.PipelineExecution); err == nil && (!ok || same.UID != e.UID) {
+		c.outOfCache(e.UID)
+	}
+}
+
+func (c *executions) outOfCache(uid types.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.gone, uid)
 }
 
 // orphan says what is left behind, and where: nobody will look after it any more.

@@ -163,7 +163,7 @@ func TestDeletionBeforeTheBuildIsKnown(t *testing.T) {
 		return jenkinstest.Result{}
 	})})
 	w.jenkins.Spoil(jenkinstest.Fault{Path: "buildWithParameters", DropAfter: true})
-	w.jenkins.Spoil(jenkinstest.Fault{Path: "/job/" + w.project + "/api/json", Status: 500, Times: -1})
+	w.jenkins.Spoil(jenkinstest.Fault{Path: "/job/" + w.project + "/api/json", Delay: time.Hour, Times: -1})
 	w.start()
 	w.pipeline("app", oneStep)
 	w.run("app", "a")
