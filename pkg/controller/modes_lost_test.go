@@ -172,6 +172,12 @@ var lostModes = map[string]func(*testing.T, *modes){
 	},
 }
 
+// againPath triggers the job of an execution once more, as a request would that was sent
+// before and arrives late.
+func againPath(e *v1alpha1.PipelineExecution) string {
+	return fmt.Sprintf("%s/buildWithParameters?delay=0sec&EXECUTION_UID=%s&ATTEMPT=1", jobPath(e.Status.Engine.Job), e.UID)
+}
+
 // triggerModes: what may happen to the one request that starts a build.
 var triggerModes = map[string]func(*testing.T, *modes){
 	"J10 Jenkins merges the trigger with somebody else's": func(t *testing.T, m *modes) {
@@ -187,6 +193,21 @@ var triggerModes = map[string]func(*testing.T, *modes){
 		}))
 		session.Store(w.jenkins.Session())
 		w.run("app", "a")
+		w.succeeds("a")
+		w.builds(1)
+	},
+	"J38 the trigger arrives twice": func(t *testing.T, m *modes) {
+		g := newGate()
+		w := m.world(t, jenkinstest.Options{Agents: g.agents()})
+		e := w.running("a")
+		w.byHand("POST", againPath(e), "")
+		eventually(t, "what is too many is taken out of the queue", func() error {
+			if q := w.jenkins.Queue(); len(q) != 0 {
+				return fmt.Errorf("queue = %+v", q)
+			}
+			return nil
+		})
+		g.open("a")
 		w.succeeds("a")
 		w.builds(1)
 	},

@@ -32,7 +32,11 @@ func TestModeForgottenQueueItem(t *testing.T) {
 	})
 	clock.Step(6 * time.Minute)
 	eventually(t, "the item is forgotten", func() error {
-		resp, err := http.Get(fmt.Sprintf("%s/queue/item/%d/api/json", w.url, e.Status.Engine.QueueID))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/queue/item/%d/api/json", w.url, e.Status.Engine.QueueID), nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package jenkins_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,9 +21,7 @@ func TestModeLogIsEmptyAtFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := rawPair(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html;charset=UTF-8")
-				for k, v := range header {
-					w.Header()[k] = v
-				}
+				maps.Copy(w.Header(), header)
 			})
 			from := jenkins.LogPosition{Offset: 12}
 			var text strings.Builder
