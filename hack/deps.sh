@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mapfile -t want < <(grep -vE '^\s*(#|$)' test/cluster/apt.txt)
+command -v npm >/dev/null || want+=(npm) # samples of webhooks come from npm; Node's own package brings it too
 missing=()
 for package in "${want[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

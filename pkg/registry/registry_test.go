@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,6 +14,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/samples"
 )
 
 var (
@@ -229,22 +227,8 @@ func TestOddNotificationsAreRefused(t *testing.T) {
 	}
 }
 
-// librarySample is the notification of Docker Hub that webhooks/v6 ships in its module.
-func librarySample(t testing.TB) []byte {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/go-playground/webhooks/v6").Output()
-	if err != nil {
-		t.Skipf("the module webhooks/v6 cannot be found: %v", err)
-	}
-	body, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "testdata", "docker", "docker_hub_build_notice.json"))
-	if err != nil {
-		t.Skip(err)
-	}
-	return body
-}
-
 func TestDockerHubSampleOfTheLibrary(t *testing.T) {
-	n, err := sender(t, v1alpha1.RegistryDockerHub).Parse(nil, librarySample(t))
+	n, err := sender(t, v1alpha1.RegistryDockerHub).Parse(nil, samples.Library(t, "docker")["docker_hub_build_notice"])
 	if err != nil || len(n.Pushes) != 1 || n.Pushes[0].Image.Repository != "docker.io/svendowideit/testhook" || n.Pushes[0].ID == "" {
 		t.Errorf("%+v, %v", n, err)
 	}
@@ -255,7 +239,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(Word(s.Type), "package", []byte(events(manifestEvent, blobEvent)))
 		f.Add(Word(s.Type), "registry_package", []byte(`{"push_data":{"tag":"v1"},"repository":"a/b","updated_tags":{"v1":1}}`))
 	}
-	f.Add("dockerhub", "", librarySample(f))
+	f.Add("dockerhub", "", samples.Library(f, "docker")["docker_hub_build_notice"])
 	f.Fuzz(func(t *testing.T, word, event string, body []byte) {
 		s, ok := SenderOf(word)
 		if !ok {

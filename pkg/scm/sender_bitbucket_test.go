@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/samples"
 )
 
 // Security: the signature counts; the hook's UUID is no secret, and a short header is no
@@ -283,7 +284,7 @@ func TestBitbucketPingsAndOtherEvents(t *testing.T) {
 	if err != nil || len(d.Events) != 1 || d.Events[0].Kind != HookPing {
 		t.Errorf("a ping: %+v, %v", d, err)
 	}
-	for name, body := range samples(t, "bitbucket") {
+	for name, body := range samples.Library(t, "bitbucket") {
 		event := map[string]string{"repo-push": "repo:push", "pull-request-created": "pullrequest:created", "pull-request-updated": "pullrequest:updated"}[name]
 		if event == "" {
 			event = strings.Replace(name, "-", ":", 1)
@@ -294,7 +295,7 @@ func TestBitbucketPingsAndOtherEvents(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
 	}
-	for name, body := range samples(t, "bitbucket-server") {
+	for name, body := range samples.Library(t, "bitbucket-server") {
 		event := map[string]string{"repo-refs-changed": "repo:refs_changed", "pr-opened": "pr:opened"}[name]
 		if event == "" {
 			event = strings.Replace(name, "-", ":", 1)

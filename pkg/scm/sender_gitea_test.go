@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/samples"
 )
 
 // Security: Gitea's own signature counts, not the one that it sends in GitHub's name.
@@ -118,7 +119,7 @@ func TestGiteaOtherEventsStartNothing(t *testing.T) {
 
 func TestGiteaSamplesOfTheLibrary(t *testing.T) {
 	events := map[string]string{"push-event": "push", "pull-request-event": "pull_request"}
-	for name, body := range samples(t, "gitea") {
+	for name, body := range samples.Library(t, "gitea") {
 		event, understood := events[name]
 		if !understood {
 			event = "create"

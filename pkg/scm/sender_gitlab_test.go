@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/samples"
 )
 
 // signStandard signs as the Standard Webhooks say.
@@ -309,7 +310,7 @@ func TestGitLabSamplesOfTheLibrary(t *testing.T) {
 		"push-event": "Push Hook", "tag-event": "Tag Push Hook", "merge-request-event": "Merge Request Hook",
 		"system-push-event": "System Hook", "system-tag-event": "System Hook", "system-merge-request-event": "System Hook",
 	}
-	for name, body := range samples(t, "gitlab") {
+	for name, body := range samples.Library(t, "gitlab") {
 		event, understood := want[name]
 		if !understood {
 			event = "System Hook"
@@ -324,6 +325,9 @@ func TestGitLabSamplesOfTheLibrary(t *testing.T) {
 
 func FuzzParseGitLab(f *testing.F) {
 	seeds(f, "gitlab", gitlabEvents())
+	for _, body := range samples.GitLab(f) {
+		f.Add("System Hook", body)
+	}
 	f.Add("Push Hook", gitlabPush(nil))
 	f.Add("Merge Request Hook", gitlabMergeBody(nil))
 	f.Fuzz(func(t *testing.T, event string, body []byte) {

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/delivery"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/samples"
 )
 
 var testKey = []byte("0123456789abcdef0123456789abcdef")
@@ -28,28 +27,6 @@ func sign(key, body []byte) string {
 	m := hmac.New(sha256.New, key)
 	m.Write(body)
 	return "sha256=" + hex.EncodeToString(m.Sum(nil))
-}
-
-// samples reads the testdata that webhooks/v6 ships inside its module.
-func samples(t testing.TB, dir string) map[string][]byte {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/go-playground/webhooks/v6").Output()
-	if err != nil {
-		t.Skipf("the module webhooks/v6 cannot be found: %v", err)
-	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "testdata", dir, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Skipf("no samples in %s (%v)", out, err)
-	}
-	m := map[string][]byte{}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m[strings.TrimSuffix(filepath.Base(f), ".json")] = b
-	}
-	return m
 }
 
 // Security: signatures are SHA-256 over the raw bytes, and anything else is refused.
@@ -318,7 +295,7 @@ func TestSkipMarkers(t *testing.T) {
 }
 
 func TestGitHubSamplesOfTheLibrary(t *testing.T) {
-	for name, body := range samples(t, "github") {
+	for name, body := range samples.Library(t, "github") {
 		for _, event := range []string{"push", "ping"} {
 			d, err := parseGitHub(http.Header{githubEventHeader: {event}}, body)
 			if name == event && (err != nil || len(d.Events) != 1) {
@@ -330,7 +307,7 @@ func TestGitHubSamplesOfTheLibrary(t *testing.T) {
 
 // seeds gives a fuzz target the library's samples of a host, each under every event.
 func seeds(f *testing.F, dir string, events []string) {
-	for _, body := range samples(f, dir) {
+	for _, body := range samples.Library(f, dir) {
 		for _, event := range events {
 			f.Add(event, body)
 		}
@@ -364,6 +341,11 @@ func checkDelivery(t *testing.T, d Delivery, err error) {
 
 func FuzzParseGitHub(f *testing.F) {
 	seeds(f, "github", githubEvents())
+	for _, s := range samples.Octokit(f) {
+		if s.Host == "api.github.com" && slices.Contains(githubEvents(), s.Event) {
+			f.Add(s.Event, s.Body)
+		}
+	}
 	f.Add("push", push(nil))
 	f.Add("pull_request", githubPullBody(nil))
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
