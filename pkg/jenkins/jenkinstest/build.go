@@ -24,6 +24,7 @@ type build struct {
 	queued   time.Time
 	start    time.Time
 	script   string
+	sandbox  bool
 	hint     string // durability
 	noResume bool
 	jobName  string // full name and path at the start: they are read without the server's lock
@@ -70,7 +71,7 @@ type stageNode struct {
 func (s *Server) newBuild(job *item, it *queueItem) *build {
 	b := &build{
 		s: s, job: job, number: job.next, queueID: it.id, params: it.params, user: it.user, queued: it.since, start: s.clock.Now(),
-		script: job.def.script, hint: job.def.hint, noResume: job.def.noResume, jobName: job.fullName(), jobPath: job.path(), done: make(chan struct{}), term: make(chan struct{}),
+		script: job.def.script, sandbox: job.def.sandbox, hint: job.def.hint, noResume: job.def.noResume, jobName: job.fullName(), jobPath: job.path(), done: make(chan struct{}), term: make(chan struct{}),
 	}
 	b.ctx, b.cancel = context.WithCancelCause(s.ctx)
 	job.next++
@@ -113,10 +114,22 @@ func (b *build) finish(err error) {
 
 // conclude is called with the mutex held.
 func (b *build) conclude(result, line string) {
+	result = worse(b.result, result)
 	b.result, b.over, b.end = result, true, b.s.clock.Now()
 	b.inputs = nil
 	b.log = append(b.log, line+result+"\n"...)
 	close(b.done)
+}
+
+// supersede ends a build whose job wants only the newest to run.
+func (b *build) supersede(by int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over || b.stopped {
+		return
+	}
+	b.stopped, b.result = true, "NOT_BUILT"
+	b.cancel(&failure{class: classInterrupted, msg: fmt.Sprintf("Superseded by #%d", by), quiet: true, result: "NOT_BUILT"})
 }
 
 // stop interrupts softly; repeated, it does nothing more.

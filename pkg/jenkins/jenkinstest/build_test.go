@@ -1,6 +1,7 @@
 package jenkinstest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +148,78 @@ func TestChangingBuilds(t *testing.T) {
 	f.want(t, "and so is its log", f.get(t, build+"/logText/progressiveText"), 404)
 	if doc := decode(t, f.get(t, "/job/f/job/j/api/json?tree=nextBuildNumber,builds[number]")); doc["nextBuildNumber"] != 2.0 {
 		t.Errorf("job = %v", doc)
+	}
+}
+
+// A result can only become worse, and a build may have one while it runs.
+func TestResultsOnlyWorsen(t *testing.T) {
+	for name, tc := range map[string]struct {
+		script, early, result, wfapi, color string
+	}{
+		"nothing before a success":         {"exit 0", "", "SUCCESS", "SUCCESS", "blue"},
+		"unstable before a success":        {"exit 0", "UNSTABLE", "UNSTABLE", "UNSTABLE", "yellow"},
+		"unstable before a failure":        {"exit 1", "UNSTABLE", "FAILURE", "FAILED", "red"},
+		"not built before a failure":       {"exit 1", "NOT_BUILT", "NOT_BUILT", "NOT_EXECUTED", "notbuilt"},
+		"a word that nobody knows is kept": {"exit 1", "SPLENDID", "SPLENDID", "SPLENDID", "notbuilt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents((&steps{}).run)})
+			f.run(t, "f/j", "input(message: 'wait')\n"+inPod("sh(script: '"+tc.script+"')"))
+			f.logged(t, "f/j", "Proceed or Abort\n")
+			f.SetResult("f/j", 1, tc.early)
+			if doc := decode(t, f.get(t, "/job/f/job/j/1/api/json?tree=building,result")); doc["building"] != true || fmt.Sprint(doc["result"]) != fmt.Sprint(orNil(tc.early)) {
+				t.Errorf("while it runs: %v", doc)
+			}
+			f.want(t, "go on", f.post(t, "/job/f/job/j/1/input/Inputwait/proceedEmpty"), 200)
+			if b := f.wait(t, "f/j"); b.Result != tc.result || !strings.HasSuffix(b.Log, "Finished: "+tc.result+"\n") {
+				t.Errorf("build = %+v", b)
+			}
+			f.SetResult("f/j", 1, "ABORTED") // too late
+			if doc := decode(t, f.get(t, "/job/f/job/j/1/wfapi/describe")); doc["status"] != tc.wfapi {
+				t.Errorf("run = %v", doc)
+			}
+			if doc := decode(t, f.get(t, "/job/f/job/j/api/json?tree=color")); doc["color"] != tc.color {
+				t.Errorf("job = %v", doc)
+			}
+		})
+	}
+}
+
+// orNil is nil for no result.
+func orNil(result string) any {
+	if result == "" {
+		return nil
+	}
+	return result
+}
+
+func TestTheNewestAlone(t *testing.T) {
+	s := &steps{}
+	f := newFixture(t, jenkinstest.Options{Agents: jenkinstest.ScriptedAgents(s.run)})
+	config := strings.Replace(configOf(inPod("sh(script: 'hang')")), "DisableConcurrentBuildsJobProperty/>",
+		"DisableConcurrentBuildsJobProperty><abortPrevious>true</abortPrevious></org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty>", 1)
+	f.want(t, "create", f.create(t, "", "j", config), 200)
+	for i := range 2 {
+		f.want(t, "start", f.post(t, "/job/j/buildWithParameters?delay=0sec", fmt.Sprintf("EXECUTION_UID=%d", i)), 201)
+		eventually(t, "the step", func() bool { return len(s.scripts()) == i+1 })
+	}
+	builds := f.Builds("j")
+	if len(builds) != 2 || builds[0].Result != "NOT_BUILT" || !strings.Contains(builds[0].Log, "Superseded by #2\n") || !builds[1].Building {
+		t.Errorf("builds = %+v", builds)
+	}
+}
+
+// What is no script that Jenkins may run ends the build before it begins.
+func TestScriptsThatJenkinsDoesNotRun(t *testing.T) {
+	for name, tc := range map[string]struct{ old, new, log string }{
+		"without the sandbox":         {"<sandbox>true</sandbox>", "<sandbox>false</sandbox>", "UnapprovedUsageException: script not yet approved for use\n"},
+		"a definition of no plugin's": {"CpsFlowDefinition", "OddFlowDefinition", "ERROR: No flow definition, cannot run\n"},
+	} {
+		f := newFixture(t, jenkinstest.Options{})
+		f.want(t, "create", f.create(t, "", "j", strings.Replace(configOf("echo('x')\n"), tc.old, tc.new, 1)), 200)
+		f.want(t, "start", f.post(t, "/job/j/buildWithParameters?delay=0sec"), 201)
+		if b := f.wait(t, "j"); b.Result != "FAILURE" || !strings.Contains(b.Log, tc.log) {
+			t.Errorf("%s: %+v", name, b)
+		}
 	}
 }

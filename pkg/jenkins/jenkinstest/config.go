@@ -14,13 +14,13 @@ import (
 func parseConfig(text string) (definition, error) {
 	var def definition
 	var p *paramDef
-	err := parseXML(text, func(path []string) error {
+	err := parseXML(text, func(path []string, class string) error {
 		if len(path) == 1 {
 			if def.kind = rootClasses[path[0]]; def.kind == "" {
 				return fmt.Errorf("com.thoughtworks.xstream.mapper.CannotResolveClassException: %s", path[0])
 			}
 		}
-		def.open(path, &p)
+		def.open(path, class, &p)
 		return nil
 	}, func(path []string, text string) {
 		def.text(strings.Join(path[1:], "/"), text, p)
@@ -42,8 +42,8 @@ var (
 // references to them stand. The range is for private use and ends beyond what people use.
 const stowed = 0x10FF00
 
-// parseXML walks a document of version 1.0 or 1.1.
-func parseXML(text string, open func(path []string) error, data func(path []string, text string), closed func(path []string)) error {
+// parseXML walks a document of version 1.0 or 1.1. class is the attribute of that name.
+func parseXML(text string, open func(path []string, class string) error, data func(path []string, text string), closed func(path []string)) error {
 	decl := declaration.FindString(text)
 	text = text[len(decl):]
 	if version11.MatchString(decl) {
@@ -66,7 +66,13 @@ func parseXML(text string, open func(path []string) error, data func(path []stri
 				roots++
 			}
 			path = append(path, tok.Name.Local)
-			if err := open(path); err != nil {
+			class := ""
+			for _, a := range tok.Attr {
+				if a.Name.Local == "class" {
+					class = a.Value
+				}
+			}
+			if err := open(path, class); err != nil {
 				return err
 			}
 		case xml.EndElement:
@@ -116,8 +122,10 @@ func paramKind(path []string) string {
 	return kind
 }
 
-func (d *definition) open(path []string, p **paramDef) {
+func (d *definition) open(path []string, class string, p **paramDef) {
 	switch last := path[len(path)-1]; {
+	case last == "definition" && len(path) == 2:
+		d.flow = class == classFlow // another class, or one that no plugin brings, is loaded as null
 	case strings.HasSuffix(last, "DisableConcurrentBuildsJobProperty"):
 		d.exclusive = true
 	case strings.HasSuffix(last, "DisableResumeJobProperty"):
@@ -133,8 +141,12 @@ func (d *definition) text(path string, text string, p *paramDef) {
 	switch {
 	case path == "description":
 		d.description += text
-	case path == "definition/script":
+	case path == "definition/script" && d.flow:
 		d.script += text
+	case path == "definition/sandbox" && d.flow:
+		d.sandbox = strings.TrimSpace(text) == "true"
+	case strings.HasSuffix(path, "DisableConcurrentBuildsJobProperty/abortPrevious"):
+		d.abortPrevious = strings.TrimSpace(text) == "true"
 	case path == "disabled":
 		d.disabled = strings.TrimSpace(text) == "true"
 	case strings.HasSuffix(path, "DurabilityHintJobProperty/hint"):

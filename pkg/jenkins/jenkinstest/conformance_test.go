@@ -14,8 +14,8 @@ import (
 )
 
 // contract is every row that docs/jenkins-double.md must have beside the 33 requests.
-const contract = "H1 H2 H3 H4 H5 Q1 Q2 Q3 Q4 Q5 B1 B2 R1 R2 R3 I1 I2 G1 G2 L1 L2 L3 L4 A1 A2 A3 A4 A5 S1 S2 S3 S4 S5 S6 S7 S8 " +
-	"J1 J2 J3 J4 J5 J6 P1 P2 P3 P4 F1 F2 F3"
+const contract = "H1 H2 H3 H4 H5 Q1 Q2 Q3 Q4 Q5 Q6 B1 B2 R1 R2 R3 I1 I2 G1 G2 L1 L2 L3 L4 A1 A2 A3 A4 A5 S1 S2 S3 S4 S5 S6 S7 S8 " +
+	"J1 J2 J3 J4 J5 J6 J7 P1 P2 P3 P4 F1 F2 F3"
 
 var testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
 

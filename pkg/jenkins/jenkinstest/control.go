@@ -45,6 +45,7 @@ func (s *Server) Snapshot(logs bool) Snapshot {
 //	POST   /mode              {"down":bool,"quiet":bool,"broken":bool}, each optional
 //	POST   /deny, /allow      Denial: Server.DenyAt, Server.AllowAt
 //	POST   /account           Account: Server.SetAccount
+//	POST   /result            {"job":"f/j","number":1,"result":"UNSTABLE"}: Server.SetResult
 //	POST   /log               {"job":"f/j","number":1,"text":"…"}: Server.AppendLog
 //
 // [Remote] is its client.
@@ -68,6 +69,7 @@ func (s *Server) Control(secret string) http.Handler {
 	mux.HandleFunc("POST /deny", order(s.DenyAt))
 	mux.HandleFunc("POST /allow", order(s.AllowAt))
 	mux.HandleFunc("POST /account", order(s.SetAccount))
+	mux.HandleFunc("POST /result", order(func(r resultOrder) { s.SetResult(r.Job, r.Number, r.Result) }))
 	mux.HandleFunc("POST /log", order(func(l logOrder) { s.AppendLog(l.Job, l.Number, l.Text) }))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if secret == "" || !same(r.Header.Get("Authorization"), "Bearer "+secret) {
@@ -79,6 +81,12 @@ func (s *Server) Control(secret string) http.Handler {
 }
 
 type modeOrder struct{ Down, Quiet, Broken *bool }
+
+type resultOrder struct {
+	Job    string
+	Number int
+	Result string
+}
 
 type logOrder struct {
 	Job    string

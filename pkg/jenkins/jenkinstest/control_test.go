@@ -44,6 +44,10 @@ func TestControl(t *testing.T) {
 	f.want(t, "start", as("POST", start, "EXECUTION_UID=a", "application/x-www-form-urlencoded"), 201)
 	eventually(t, "the step", func() bool { return len(s.scripts()) == 1 })
 
+	ok(r.SetResult(ctx, "f/j", 1, "UNSTABLE"))
+	if b := f.Builds()[0]; b.Result != "UNSTABLE" || !b.Building {
+		t.Errorf("build = %+v", b)
+	}
 	ok(r.AppendLog(ctx, "f/j", 1, "from outside\n"))
 	snap, err := r.Snapshot(ctx, true)
 	ok(err)

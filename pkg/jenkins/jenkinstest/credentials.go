@@ -27,7 +27,7 @@ var credentialTypes = map[string]string{
 
 func parseCredential(text string) (*credential, error) {
 	c := &credential{config: text}
-	err := parseXML(text, func(path []string) error {
+	err := parseXML(text, func(path []string, _ string) error {
 		if len(path) == 1 {
 			if c.class = path[0]; credentialTypes[c.class] == "" {
 				return fmt.Errorf("com.thoughtworks.xstream.mapper.CannotResolveClassException: %s", c.class)

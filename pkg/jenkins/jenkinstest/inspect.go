@@ -137,17 +137,37 @@ func (s *Server) Requests() []string {
 	return all
 }
 
+// SetResult worsens the result of a build that runs, as if one of its steps had: "UNSTABLE", or a word that Jenkins does not know. The
+// build goes on.
+func (s *Server) SetResult(job string, number int, result string) {
+	s.mu.Lock()
+	b := s.findBuild(job, number)
+	s.mu.Unlock()
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		b.result = worse(b.result, result)
+	}
+}
+
 // AppendLog writes into the log of a build that runs, as if one of its steps had.
 func (s *Server) AppendLog(job string, number int, text string) {
 	s.mu.Lock()
-	var found *build
+	found := s.findBuild(job, number)
+	s.mu.Unlock()
+	if found != nil {
+		_, _ = found.Write([]byte(text))
+	}
+}
+
+func (s *Server) findBuild(job string, number int) (found *build) {
 	s.root.walk(func(it *item) {
 		if it.fullName() == job {
 			found = it.findBuild(number)
 		}
 	})
-	s.mu.Unlock()
-	if found != nil {
-		_, _ = found.Write([]byte(text))
-	}
+	return found
 }

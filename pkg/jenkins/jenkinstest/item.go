@@ -28,19 +28,23 @@ type item struct {
 
 // definition is what the double understands of a config.xml.
 type definition struct {
-	kind        string // class of the item
-	description string
-	script      string
-	params      []paramDef
-	exclusive   bool // no concurrent builds
-	disabled    bool
-	hint        string // durability
-	noResume    bool   // disableResume()
+	kind          string // class of the item
+	description   string
+	flow          bool // it has a Pipeline script
+	script        string
+	sandbox       bool
+	params        []paramDef
+	exclusive     bool // no concurrent builds
+	abortPrevious bool // a new one ends the older
+	disabled      bool
+	hint          string // durability
+	noResume      bool   // disableResume()
 }
 
 const (
 	classJob       = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
 	classFreestyle = "hudson.model.FreeStyleProject"
+	classFlow      = "org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition"
 	classFolder    = "com.cloudbees.hudson.plugins.folder.Folder"
 )
 

@@ -81,6 +81,11 @@ func (s *Server) maintain() {
 		case now.Before(it.quietUntil):
 		case it.job.def.exclusive && it.job.busy():
 			it.state = itemBlocked
+			if it.job.def.abortPrevious {
+				for _, b := range it.job.builds {
+					b.supersede(it.job.next)
+				}
+			}
 		default:
 			s.leave(it)
 		}

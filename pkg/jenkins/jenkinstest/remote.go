@@ -83,6 +83,11 @@ func (r Remote) SetAccount(ctx context.Context, a Account) error {
 	return r.call(ctx, http.MethodPost, "/account", a, nil)
 }
 
+// SetResult is [Server.SetResult].
+func (r Remote) SetResult(ctx context.Context, job string, number int, result string) error {
+	return r.call(ctx, http.MethodPost, "/result", resultOrder{job, number, result}, nil)
+}
+
 // AppendLog is [Server.AppendLog].
 func (r Remote) AppendLog(ctx context.Context, job string, number int, text string) error {
 	return r.call(ctx, http.MethodPost, "/log", logOrder{job, number, text}, nil)

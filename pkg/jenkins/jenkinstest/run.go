@@ -83,6 +83,9 @@ func (b *build) runScript(kind string) (err error) {
 	if b.script == "" {
 		return abort("No flow definition, cannot run")
 	}
+	if !b.sandbox {
+		return thrown("org.jenkinsci.plugins.scriptsecurity.scripts.UnapprovedUsageException", "script not yet approved for use")
+	}
 	sc, err := parseScript(b.script)
 	if err != nil {
 		b.println(strings.TrimRight(compileReport(err), "\n"))

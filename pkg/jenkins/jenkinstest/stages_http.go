@@ -37,6 +37,8 @@ func (b *build) runStatus() string {
 		return "IN_PROGRESS"
 	case b.result == "FAILURE":
 		return "FAILED"
+	case b.result == "NOT_BUILT":
+		return "NOT_EXECUTED"
 	}
 	return b.result
 }

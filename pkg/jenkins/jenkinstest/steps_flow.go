@@ -142,7 +142,7 @@ func stepTimeout(r *runner, c *call, fr frame) error {
 
 	ctx, cancel := context.WithCancelCause(fr.ctx)
 	defer cancel(nil)
-	expired := &failure{classInterrupted, "Timeout has been exceeded", true}
+	expired := &failure{class: classInterrupted, msg: "Timeout has been exceeded", quiet: true}
 	timer := r.s.clock.NewTimer(limit)
 	defer timer.Stop()
 	over := make(chan struct{})
