@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -56,9 +55,15 @@ func groovyEscape(r rune) string {
 	}
 	if r >= 0x10000 {
 		high, low := utf16.EncodeRune(r)
-		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+		return unicodeEscape(high) + unicodeEscape(low)
 	}
-	return fmt.Sprintf(`\u%04x`, r)
+	return unicodeEscape(r)
+}
+
+// unicodeEscape writes one UTF-16 unit. A script may have a million.
+func unicodeEscape(unit rune) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{'\\', 'u', digits[unit>>12&15], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15]})
 }
 
 // unrepresentable says whether a text has a character that cannot reach a shell. NUL ends a C string. U+FFFE and U+FFFF are in no XML,

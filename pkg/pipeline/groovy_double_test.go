@@ -132,7 +132,7 @@ func runInDouble(t *testing.T, jenkinsfile string, want map[string]shellCall) do
 	if _, err := client.Start(ctx, ref, jenkins.Params{UID: "uid", Attempt: 1}); err != nil {
 		t.Fatal(err)
 	}
-	deadline, tick := time.NewTimer(time.Minute), time.NewTicker(time.Millisecond)
+	deadline, tick := time.NewTimer(5*time.Minute), time.NewTicker(time.Millisecond)
 	defer deadline.Stop()
 	defer tick.Stop()
 	for {
@@ -148,7 +148,7 @@ func runInDouble(t *testing.T, jenkinsfile string, want map[string]shellCall) do
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("the build did not end within a minute: %+v", builds)
+			t.Fatalf("the build did not end within 5 minutes: %+v", builds)
 		}
 	}
 }
