@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +37,13 @@ func ParseConfig(text string) (*Config, error) {
 		}
 		v.run()
 		d.errs = v.errs
+		if len(d.errs) > 0 { // who corrects these meets those next: one list tells everything
+			for _, u := range c.Unsupported() {
+				if !slices.ContainsFunc(d.errs, func(e ConfigError) bool { return e.Path == u.Path }) {
+					d.errs = append(d.errs, u)
+				}
+			}
+		}
 	}
 	if len(d.errs) > 0 {
 		return nil, bounded(d.errs.sorted())
