@@ -45,11 +45,15 @@ type memory struct {
 	failures  int       // of the same kind in a row
 	engine    *engine   // that watches it
 	logTries  int       // reads of its log that failed
+	jobless   bool      // its job is removed for good
 	notBefore time.Time // when it takes part in the queue again; guarded by executions.mu
 	setting   int64     // generation of the setting with which initializing failed
 	recalled  time.Time // when its config was read again last
 	counted   bool      // its end was told
 	bundle    bool      // it may have a Secret in the executor namespace
+	// removed: its job is, for its deletion. It is not looked for again, which would make one
+	// for a moment: the execution may be gone, if only the answer to our last write was lost.
+	removed bool
 }
 
 func newExecutions(s *shared, a *admissions, p *pipelines) *executions {

@@ -30,10 +30,14 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 	}
 	ctx, cancel := context.WithTimeout(ctx, verbTimeout)
 	defer cancel()
-	if e.Status.Engine != nil {
-		err := c.removeJob(ctx, e)
+	if m := c.memory(e); e.Status.Engine != nil {
+		var err error
+		if !m.removed {
+			err = c.removeJob(ctx, e)
+		}
 		switch {
 		case err == nil:
+			m.removed = true
 		case errors.Is(err, errBusy):
 			return Retry{err} // its turn comes
 		case e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) && !(errors.Is(err, errStranded) && pipeline.Ended(e.Status.Phase)):
@@ -43,6 +47,7 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 		default:
 			c.orphan(e, err)
 		}
+		m.jobless = true
 		if err := c.deleteBundle(ctx, e); err != nil {
 			return Retry{err}
 		}
