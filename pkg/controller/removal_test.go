@@ -2,8 +2,12 @@ package controller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,7 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/controller"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/kube"
 )
 
 // removeProject deletes the project's namespace, and what says how to reach its Jenkins
@@ -180,6 +186,45 @@ func TestDeletionBeforeTheBuildIsKnown(t *testing.T) {
 	w.awaitGone("a")
 	if jobs := w.jenkins.Jobs(); len(jobs) != 0 {
 		t.Errorf("jobs = %v", jobs)
+	}
+}
+
+// TestLostAnswerToLettingGo: the execution is gone, and we do not know. Nothing is made in
+// Jenkins to find out whether its job is gone, since nobody would remove that.
+func TestLostAnswerToLettingGo(t *testing.T) {
+	w := newWorld(t, jenkinstest.Options{})
+	var deleting, lost atomic.Bool
+	cfg := *w.clients.Config
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && deleting.Load() && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/pipelineexecutions/a") && !lost.Swap(true) {
+				resp.Body.Close()
+				return nil, errors.New("connection reset by peer")
+			}
+			return resp, err
+		})
+	})
+	clients, err := kube.NewClients(&cfg)
+	w.must(err)
+	w.start(func(o *controller.Options) { o.Clients = clients })
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	w.awaitFinished("a")
+	deleting.Store(true)
+	w.jenkins.Requests()
+	w.must(w.clients.Executions(w.project).Delete(t.Context(), "a", metav1.DeleteOptions{}))
+	w.awaitGone("a")
+	eventually(t, "the answer was lost, and it is forgotten", func() error {
+		if n := w.controllers.Leaving(); n != 0 || !lost.Load() {
+			return fmt.Errorf("%d are kept in mind, lost: %t", n, lost.Load())
+		}
+		return nil
+	})
+	for _, r := range w.jenkins.Requests() {
+		if strings.Contains(r, "createItem") {
+			t.Errorf("Jenkins was asked %s", r)
+		}
 	}
 }
 
