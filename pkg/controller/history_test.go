@@ -58,3 +58,20 @@ func TestRunsOfAPipelineThatIsGone(t *testing.T) {
 		t.Errorf("label %s is no hash", e.Labels[v1alpha1.LabelPipeline])
 	}
 }
+
+func TestHistoryIsLimited(t *testing.T) {
+	w := newWorld(t, jenkinstest.Options{}, quota(0))
+	w.start()
+	one := int32(1)
+	w.pipeline("app", oneStep, func(p *v1alpha1.Pipeline) { p.Spec.History = &v1alpha1.History{Succeeded: &one} })
+	for _, name := range []string{"c", "b", "a"} { // all within a second, maybe
+		w.run("app", name)
+		w.awaitPhase(name, v1alpha1.PhaseSucceeded)
+	}
+	w.awaitGone("c")
+	w.awaitGone("b")
+	w.get("a")
+	if jobs := w.jenkins.Jobs(); len(jobs) != 1 {
+		t.Errorf("jobs = %v, want that of a", jobs)
+	}
+}

@@ -102,3 +102,40 @@ func TestAbortInJenkins(t *testing.T) {
 		t.Errorf("status = %s %s %q", e.Status.Phase, e.Status.Reason, e.Status.Message)
 	}
 }
+
+func TestStop(t *testing.T) {
+	g := newGate()
+	w := newWorld(t, jenkinstest.Options{Agents: g.agents()}, quota(1))
+	w.start()
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w.run("app", "b")
+	w.awaitPhase("b", v1alpha1.PhaseQueued)
+	w.control("b", v1alpha1.ControlStop)
+	w.control("a", v1alpha1.ControlStop)
+	for _, name := range []string{"a", "b"} {
+		e := w.awaitFinished(name)
+		if e.Status.Phase != v1alpha1.PhaseAborted || e.Status.Reason != v1alpha1.ReasonStopped {
+			t.Errorf("%s: %s %s", name, e.Status.Phase, e.Status.Reason)
+		}
+	}
+	if builds := w.jenkins.Builds(); len(builds) != 1 || builds[0].Result != "ABORTED" {
+		t.Errorf("builds = %+v", builds)
+	}
+}
+
+func TestPauseAndResume(t *testing.T) {
+	g := newGate()
+	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
+	w.start()
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w.control("a", v1alpha1.ControlPause)
+	w.awaitPhase("a", v1alpha1.PhasePaused)
+	w.control("a", v1alpha1.ControlRun)
+	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	g.open("a")
+	w.awaitPhase("a", v1alpha1.PhaseSucceeded)
+}
