@@ -28,7 +28,7 @@ type executions struct {
 	numbers    keyedMutex               // by pipeline: its run numbers are handed out one by one
 	readers    lately[string]           // projects whose ServiceAccount for logs was there
 	namespaces lately[projectNamespace] // executor namespaces that were there
-	reads      chan struct{}            // a slot for each run whose config is being read
+	reads      *turns                   // of runs whose config is being read
 
 	mu       sync.Mutex
 	memories map[types.NamespacedName]*memory
@@ -45,7 +45,6 @@ type memory struct {
 	failures  int       // of the same kind in a row
 	engine    *engine   // that watches it
 	logTries  int       // reads of its log that failed
-	jobless   bool      // its job is removed for good
 	notBefore time.Time // when it takes part in the queue again; guarded by executions.mu
 	setting   int64     // generation of the setting with which initializing failed
 	recalled  time.Time // when its config was read again last
@@ -58,8 +57,8 @@ type memory struct {
 
 func newExecutions(s *shared, a *admissions, p *pipelines) *executions {
 	c := &executions{shared: s, admissions: a, pipelines: p, memories: map[types.NamespacedName]*memory{}, leaving: map[types.NamespacedName]bool{}, gone: map[types.UID]bool{}}
-	c.reads = make(chan struct{}, max(s.o.Workers/2, 1)) // Git hosts that hang leave the other half to work
 	c.queue = newQueue("execution", s.o, c.reconcile)
+	c.reads = newTurns(max(s.o.Workers/2, 1), c.queue.Add) // Git hosts that hang leave the other half to work
 	c.engines = newEngines(s.o, c.queue.Add)
 	return c
 }
@@ -75,6 +74,7 @@ func (c *executions) reconcile(ctx context.Context, key types.NamespacedName) Ou
 		return Done{}
 	}
 	if e.DeletionTimestamp != nil {
+		c.reads.leave(key)
 		return c.cleanUp(ctx, e)
 	}
 	m := c.memory(e)
@@ -99,6 +99,9 @@ const maxSteps = 4
 func (c *executions) step(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) (outcome Outcome, more bool) {
 	seen := c.gather(ctx, e, m)
 	plan := pipeline.Next(seen, c.o.Clock.Now())
+	if plan.Verb != pipeline.DoInitialize {
+		c.reads.leave(keyOf(e))
+	}
 	if plan.Verb == pipeline.DoRelease {
 		return c.release(ctx, e, m), false
 	}
@@ -106,7 +109,7 @@ func (c *executions) step(ctx context.Context, e *v1alpha1.PipelineExecution, m 
 	if plan.Verb != pipeline.DoNothing {
 		c.log(e).Debug("acting", "verb", plan.Verb, "target", plan.Target)
 		if err := c.act(ctx, e, m, plan); errors.Is(err, errReading) {
-			return Wait(lookInterval), false
+			return Done{}, false // it is woken when it is its turn
 		} else if err != nil {
 			return Retry{fmt.Errorf("%s: %w", plan.Verb, err)}, false
 		}
@@ -193,6 +196,7 @@ func (c *executions) drop(key types.NamespacedName) {
 	m := c.memories[key]
 	delete(c.memories, key)
 	c.mu.Unlock()
+	c.reads.leave(key)
 	if m != nil && m.engine != nil {
 		m.engine.unwatch(m.uid)
 	}

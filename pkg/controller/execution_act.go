@@ -66,7 +66,7 @@ func (c *executions) actOnEngine(ctx context.Context, e *v1alpha1.PipelineExecut
 	case pipeline.DoStart:
 		err = c.start(ctx, eng, e, m, ref)
 	case pipeline.DoFind:
-		err = c.find(ctx, eng, e, m, ref)
+		c.find(ctx, eng, e, m, ref)
 	case pipeline.DoCancelQueue:
 		var cancelled bool
 		if cancelled, err = eng.client.CancelQueue(ctx, plan.Target); cancelled {
@@ -130,7 +130,7 @@ func (c *executions) start(ctx context.Context, eng *engine, e *v1alpha1.Pipelin
 
 // find searches what Jenkins has of an execution. A job that it does not show is looked
 // into further: it may be hidden from the account, and then nothing is known.
-func (c *executions) find(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, m *memory, ref jenkins.JobRef) error {
+func (c *executions) find(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, m *memory, ref jenkins.JobRef) {
 	at := c.o.Clock.Now()
 	ev, err := eng.client.Find(ctx, ref, string(e.UID))
 	if err == nil && !ev.Exists {
@@ -139,14 +139,13 @@ func (c *executions) find(ctx context.Context, eng *engine, e *v1alpha1.Pipeline
 	if err != nil {
 		m.Search = c.fromEngine(err, m)
 		c.log(e).Warn("nothing found out about the build", "error", err)
-		return nil
+		return
 	}
 	found := &pipeline.Evidence{At: at, Session: ev.Session, Exists: ev.Exists, NextBuild: int64(ev.NextBuild), Builds: buildsOf(ev.Builds, string(e.UID))}
 	if ev.QueueItem != nil {
 		found.Items = itemsOf([]jenkins.QueueItem{*ev.QueueItem}, string(e.UID))
 	}
 	m.Evidence, m.Search, m.failures = found, nil, 0
-	return nil
 }
 
 func (c *executions) setPaused(ctx context.Context, eng *engine, e *v1alpha1.PipelineExecution, m *memory, number int, want bool) {

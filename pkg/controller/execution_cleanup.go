@@ -37,7 +37,6 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 		}
 		switch {
 		case err == nil:
-			m.removed = true
 		case errors.Is(err, errBusy):
 			return Retry{err} // its turn comes
 		case e.Annotations[v1alpha1.AnnotationForceRemove] == "" && !c.abandoned(ctx, e) && !(errors.Is(err, errStranded) && pipeline.Ended(e.Status.Phase)):
@@ -47,7 +46,7 @@ func (c *executions) cleanUp(ctx context.Context, e *v1alpha1.PipelineExecution)
 		default:
 			c.orphan(e, err)
 		}
-		m.jobless = true
+		m.removed = true
 		if err := c.deleteBundle(ctx, e); err != nil {
 			return Retry{err}
 		}

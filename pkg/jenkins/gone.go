@@ -18,12 +18,12 @@ func taken(err error) bool {
 }
 
 // Gone makes sure that a job for which Jenkins answers 404 is not there. Jenkins says the same of a job that our account may not
-// see, but a name can be in use once only: a job of that name is made, without a script. If that succeeds, the job was gone, and
-// nil is returned. The new one is ours: [Client.EnsureJob] with this uid takes it over, [Client.DeleteJob] removes it.
+// see, but a name can be in use once only: a job of that name is made, of which any build would fail. If that succeeds, the job was
+// gone, and nil is returned. The new one is ours: [Client.EnsureJob] with this uid takes it over, [Client.DeleteJob] removes it.
 //
 // The error is [ErrHidden] for a job that is there, and whatever Jenkins says when it cannot be found out.
 func (c *Client) Gone(ctx context.Context, ref JobRef, uid string) error {
-	config, _, err := configXML(Job{Ref: ref, UID: uid})
+	config, _, err := configXML(Job{Ref: ref, UID: uid, Script: "error('this job was made to find out whether it was gone')\n"})
 	if err != nil {
 		return err
 	}
