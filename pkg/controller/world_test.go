@@ -337,7 +337,7 @@ func eventually(t testing.TB, what string, ok func() error) {
 func eventuallyWithin(t testing.TB, limit time.Duration, what string, ok func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	for {
+	for pause := 10 * time.Millisecond; ; pause = min(pause*5/4, 80*time.Millisecond) { // many wait at once: it must cost little
 		err := ok()
 		if err == nil {
 			return
@@ -348,7 +348,7 @@ func eventuallyWithin(t testing.TB, limit time.Duration, what string, ok func() 
 		select {
 		case <-t.Context().Done():
 			t.Fatal(t.Context().Err())
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
