@@ -8,20 +8,26 @@ import (
 
 // A method of a class file holds at most 65,535 bytes of code. Jenkins turns each method of a script, and the part outside of methods, into
 // one method that builds its syntax tree by calls of a Builder; a closure belongs to the method around it. The sizes below approximate
-// that code: what Groovy 2.4 emits for a dynamic call (array of call sites, index, receiver, invokeinterface: 13 bytes), a constant
-// (3) and a list (7 per element), times the calls that groovy-cps' CpsTransformer makes of each construct. They were counted by hand, not
-// measured with Jenkins: a script near the limit may be taken here and refused there, or the other way round.
+// that code. They were measured: Groovy 2.4.21, which is Jenkins' own, compiled methods full of such calls, as groovy-cps' CpsTransformer
+// makes them, until one was too large. What was compiled are those calls as source text, not the output of the transformer itself: a
+// script near the limit may be taken here and refused there, or the other way round.
+//
+//	b.constant('x')                                                              15 bytes
+//	b.functionCall(7, b.javaThis_(), b.constant('f'), false)                     49
+//	…, b.map(b.constant('k'), b.constant('x'))                                   41: 10 and two constants
+//	…, b.closure(7, [Object], ['it'], b.block())                                 53
+//	b.plus(7, b.constant('x'), b.constant('y'))                                  46: 16 and two constants
+//	b.list(…)                                                                    13 and its elements
 const (
 	maxMethodCode = 65535
 
-	codeOfMethod  = 60 // new Builder, its location, new CpsFunction
-	codeOfCall    = 61 // functionCall, javaThis_, constant of the name, location, safe
-	codeOfLiteral = 16 // constant
-	codeOfClosure = 75 // closure, its lists of parameters, location, block
-	codeOfMap     = 20 // of named arguments
-	codeOfPlus    = 22 // of two pieces of a string
-	codeOfList    = 20
-	codeOfElement = 7
+	codeOfMethod  = 60
+	codeOfLiteral = 15
+	codeOfCall    = 49
+	codeOfMap     = 10
+	codeOfClosure = 53
+	codeOfPlus    = 16
+	codeOfList    = 13
 )
 
 // checkSizes compiles, as far as the limit goes. The error is a *syntaxError.
@@ -52,7 +58,7 @@ func (bl *block) codeSize() int { return codeOfMethod + bl.codeOfBody() }
 func (bl *block) codeOfBody() int {
 	n := 0
 	for _, c := range bl.calls {
-		n += codeOfElement + c.codeSize()
+		n += c.codeSize()
 	}
 	return n
 }
@@ -63,15 +69,15 @@ func (c *call) codeSize() int {
 	for _, a := range c.args {
 		if a.name != "" {
 			named = true
-			n += codeOfElement + codeOfLiteral
+			n += codeOfLiteral
 		}
-		n += codeOfElement + codeOfValue(a.value) + a.plus*(codeOfPlus+codeOfLiteral)
+		n += codeOfValue(a.value) + a.plus*(codeOfPlus+codeOfLiteral)
 	}
 	if named {
 		n += codeOfMap
 	}
 	if c.body != nil {
-		n += codeOfElement + codeOfClosure + c.body.codeOfBody()
+		n += codeOfClosure + c.body.codeOfBody()
 	}
 	return n
 }
@@ -83,11 +89,11 @@ func codeOfValue(v value) int {
 	case *call:
 		return v.codeSize()
 	case []string:
-		return codeOfList + len(v)*(codeOfElement+codeOfLiteral)
+		return codeOfList + len(v)*codeOfLiteral
 	case []*call:
 		n := codeOfList
 		for _, c := range v {
-			n += codeOfElement + c.codeSize()
+			n += c.codeSize()
 		}
 		return n
 	}
