@@ -280,7 +280,8 @@ type Concurrency struct {
 	Max *int32 `json:"max,omitempty"`
 }
 
-// History bounds the finished runs that are kept.
+// History bounds the finished runs that are kept. Those of a Pipeline that is gone are kept
+// for a week.
 type History struct {
 	// succeeded is how many succeeded runs are kept. Default: 20.
 	// +kubebuilder:validation:Minimum=0
