@@ -250,7 +250,7 @@ func slack(long bool) (goroutines, files int) {
 	if long {
 		return 15, 8
 	}
-	return 60, 20
+	return 25, 12
 }
 
 // baseline is what hookd holds while it has nothing to do; in the long version after
