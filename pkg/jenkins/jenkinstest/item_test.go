@@ -112,6 +112,11 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", name, tc.got.status, tc.got.header.Get("X-Error"), tc.xerror)
 		}
 	}
+	for _, c := range `?*/\%!@#$^&|<>[]:;` {
+		if r := f.create(t, "", "a"+string(c), folderConfig); r.status != 400 || r.header.Get("X-Error") != "?"+string(c)+"? is an unsafe character" {
+			t.Errorf("a name with %c: %d %q", c, r.status, r.header.Get("X-Error"))
+		}
+	}
 	f.want(t, "a name that no directory can have", f.create(t, "", strings.Repeat("x", 256), folderConfig), 500)
 	f.want(t, "a name with blanks around", f.create(t, "", " trimmed ", folderConfig), 200)
 	f.want(t, "the name without", f.get(t, "/job/trimmed/api/json"), 200)
