@@ -174,7 +174,7 @@ func wrong(e *seen) string {
 
 // settle waits until every execution has ended, and its end is right.
 func (c *campaign) settle() {
-	if err := c.watcher.wait(2*time.Minute, nil, func() error {
+	if err := c.watcher.wait(4*time.Minute, nil, func() error {
 		open := 0
 		last := ""
 		for _, e := range c.watcher.all() {

@@ -92,7 +92,7 @@ func (c *campaign) clean() (run, deletion []point) {
 
 func (c *campaign) await(what string, done func() error) {
 	c.t.Helper()
-	if err := c.watcher.wait(time.Minute, nil, done); err != nil {
+	if err := c.watcher.wait(2*time.Minute, nil, done); err != nil {
 		c.t.Fatalf("wait until %s: %v", what, err)
 	}
 }
@@ -190,7 +190,7 @@ func (c *campaign) obeyed(o *order, over func() bool) bool {
 			return false
 		}
 	}
-	if err := c.watcher.wait(time.Minute, o.done, func() error {
+	if err := c.watcher.wait(2*time.Minute, o.done, func() error {
 		if dead() || over() {
 			return nil
 		}

@@ -145,9 +145,9 @@ func (c *campaign) killing(ctx context.Context, rng *rand.Rand) {
 	for c.killed() < c.size.kills && ctx.Err() == nil {
 		switch rng.IntN(10) {
 		default: // at one of the next writes, whosever
-			o := &order{skip: rng.IntN(25), moment: []moment{beforeSent, processed, answered}[rng.IntN(3)], done: make(chan struct{})}
+			o := &order{skip: rng.IntN(15), moment: []moment{beforeSent, processed, answered}[rng.IntN(3)], done: make(chan struct{})}
 			c.fleet.gates.give(o)
-			timer := time.NewTimer(between(rng, 500*time.Millisecond, 3*time.Second))
+			timer := time.NewTimer(between(rng, 300*time.Millisecond, 2*time.Second))
 			select {
 			case <-o.done:
 			case <-timer.C:
@@ -159,7 +159,7 @@ func (c *campaign) killing(ctx context.Context, rng *rand.Rand) {
 				c.note(string(o.moment))
 			}
 		case 5, 6, 7:
-			if lapse(ctx, between(rng, 20*time.Millisecond, 1500*time.Millisecond)) {
+			if lapse(ctx, between(rng, 20*time.Millisecond, time.Second)) {
 				c.fleet.killLeader()
 				c.note("the leader, at some time")
 			}
