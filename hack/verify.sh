@@ -8,7 +8,7 @@ say() { echo "verify: $*" >&2; fail=1; }
 unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 [ -z "$unformatted" ] || say "not gofmt-ed (run gofmt -w): $unformatted"
 
-for module in . tools tools/lint tools/krew test/cluster/parts; do
+for module in . tools tools/lint tools/krew test/cluster/parts test/registry; do
   (cd "$module" && go mod tidy -diff >/dev/null) || say "$module/go.mod is not tidy (run go mod tidy there)"
 done
 

@@ -18,21 +18,69 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// realRegistry runs Debian's docker-registry, which is the distribution 2.8, with its
-// notifications sent to an address.
-func realRegistry(t *testing.T, address string) (url string) {
-	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no docker-registry: make deps")
+// registries are the programs that notifications are tried with, by version.
+var registries = map[string]func(t *testing.T) string{
+	"2.8, as Debian's docker-registry": func(t *testing.T) string {
+		program, err := exec.LookPath("docker-registry")
+		if err != nil {
+			without(t, "no docker-registry in PATH: it is in Debian's package of that name (make deps)")
 		}
-		t.Skip("no docker-registry in PATH; it is in Debian's package of that name (make deps)")
+		return program
+	},
+	"3, built from its module": func(t *testing.T) string {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			without(t, "%v", err)
+		}
+		sums, err := os.ReadFile("../../test/registry/go.sum")
+		if err != nil {
+			t.Fatal(err)
+		}
+		program := filepath.Join(cache, "kubectl-pipeline", "registry-"+digestOf(sums)[len("sha256:"):][:16])
+		if _, err := os.Stat(program); err == nil {
+			return program
+		}
+		made := filepath.Join(t.TempDir(), "registry")
+		if out, err := exec.Command("go", "build", "-C", "../../test/registry", "-o", made, ".").CombinedOutput(); err != nil {
+			without(t, "build the registry: %v\n%s", err, out)
+		}
+		text, err := os.ReadFile(made)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(program), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(program+".new", text, 0o755) //nolint:gosec // it is a program
+		}
+		if err == nil {
+			err = os.Rename(program+".new", program)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return program
+	},
+}
+
+// without ends a test for which something is missing.
+func without(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
 	}
+	t.Skipf(format, args...)
+}
+
+// client has a deadline.
+var client = &http.Client{Timeout: 20 * time.Second}
+
+// realRegistry runs a registry whose notifications are sent to an address.
+func realRegistry(t *testing.T, program, address string) (url string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,9 +109,9 @@ notifications:
 		cancel()
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	eventually(t, "docker-registry answers", func() bool {
-		res, err := http.Get("http://" + host + "/v2/")
+	t.Cleanup(func() { cancel(); _ = cmd.Wait(); client.CloseIdleConnections() })
+	eventually(t, "the registry answers", func() bool {
+		res, err := client.Get("http://" + host + "/v2/")
 		if err != nil {
 			return false
 		}
@@ -72,7 +120,7 @@ notifications:
 	})
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("docker-registry:\n%s", out.String())
+			t.Logf("the registry:\n%s", out.String())
 		}
 	})
 	return "http://" + host
@@ -87,7 +135,7 @@ func call(t *testing.T, method, url, mediaType string, body []byte, want int) ht
 	}
 	r.Header.Set("Content-Type", mediaType)
 	r.Header.Set("Accept", mediaType)
-	res, err := http.DefaultClient.Do(r)
+	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +179,13 @@ func pushImage(t *testing.T, url, repository, reference, content string) string 
 
 // A real registry notifies a hookd that is there, that is away for a while, and whose
 // answers get lost: every pushed tag starts its runs, each of them once.
-func TestRealRegistryLosesAndDoublesNothing(t *testing.T) {
+func TestRealRegistriesLoseAndDoubleNothing(t *testing.T) {
+	for version, find := range registries {
+		t.Run(version, func(t *testing.T) { tryRegistry(t, find(t)) })
+	}
+}
+
+func tryRegistry(t *testing.T, program string) {
 	f := newImages(t)
 	var down, deaf atomic.Bool
 	var received, dropped, lost atomic.Int64
@@ -152,7 +206,7 @@ func TestRealRegistryLosesAndDoublesNothing(t *testing.T) {
 		f.h.ServeHTTP(w, r)
 	}))
 	defer receiver.Close()
-	url := realRegistry(t, receiver.URL+imagesPath+"distribution")
+	url := realRegistry(t, program, receiver.URL+imagesPath+"distribution")
 	host := strings.TrimPrefix(url, "http://")
 
 	digests := map[string]string{}
