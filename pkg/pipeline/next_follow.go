@@ -36,8 +36,7 @@ func (d *decision) follow() {
 		d.awaitAgent()
 	} else {
 		d.run()
-		a := d.Agent
-		d.plan.AgentGone = d.status.Agent != nil && (a == nil || a.Deleting)
+		d.plan.AgentGone = d.deserted()
 	}
 	d.stop()
 	if d.plan.Verb == DoNothing {
@@ -89,6 +88,22 @@ func (d *decision) lost() {
 	}
 	d.closeStages(v1alpha1.PhaseFailed)
 	d.finish(v1alpha1.PhaseFailed, v1alpha1.ReasonEngineLost, message)
+}
+
+// deserted tells whether the agent that was there has gone while a step ran on it. When
+// every step is over, it is Jenkins that removes it.
+func (d *decision) deserted() bool {
+	if a := d.Agent; d.status.Agent == nil || a != nil && !a.Deleting {
+		return false
+	}
+	for _, st := range d.status.Stages {
+		for _, s := range st.Steps {
+			if s.Phase == v1alpha1.PhaseRunning {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // noteAgent records where the steps run, and why that died. Both are kept when the pod is

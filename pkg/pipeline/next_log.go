@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
@@ -17,6 +18,7 @@ type cause struct {
 // causes, the most telling first: lines of Jenkins and of its plugins. Nothing else of a log
 // is quoted. (A step may print the like; it misleads nobody but those who run it.)
 var causes = []cause{
+	{regexp.MustCompile(`(?m)^Aborted by (.+)$`), v1alpha1.ReasonAbortedInEngine, "the build was aborted in Jenkins by "},
 	{regexp.MustCompile(`(?m)^WorkflowScript: \d+: (.+)$`), v1alpha1.ReasonScriptError, "Jenkins cannot compile the Jenkinsfile: "},
 	{regexp.MustCompile(`(?m)MultipleCompilationErrorsException: (.+)$`), v1alpha1.ReasonScriptError, "Jenkins cannot compile the Jenkinsfile: "},
 	{regexp.MustCompile(`(?m)Method ?(?:code )?[Tt]oo ?[Ll]arge.*$`), v1alpha1.ReasonScriptError, "Jenkins cannot compile the Jenkinsfile: "},
@@ -28,7 +30,11 @@ var causes = []cause{
 	{regexp.MustCompile(`(?m)^.*Unable to (?:create pod|pull container image).*$`), v1alpha1.ReasonEngineError, ""},
 	{regexp.MustCompile(`(?m)^.*(?:Could not find credentials|CredentialId? .*could not be found).*$`), v1alpha1.ReasonEngineError, ""},
 	{regexp.MustCompile(`(?m)^.*(?:No Kubernetes cloud was found|Not authorized to use Kubernetes cloud|No flow definition, cannot run|Queue task was cancelled).*$`), v1alpha1.ReasonEngineError, ""},
-	{regexp.MustCompile(`(?m)^Aborted by (.+)$`), v1alpha1.ReasonAbortedInEngine, "the build was aborted in Jenkins by "},
+	{regexp.MustCompile(`(?m)^(?:Cancelling nested steps due to timeout|Timeout has been exceeded)$`), v1alpha1.ReasonTimeout, "Jenkins' own timeout passed: "},
+}
+
+// guesses are what many a log has. They explain a failure that nothing else does.
+var guesses = []cause{
 	{regexp.MustCompile(`(?m)^ERROR: script returned (exit code -?\d+)$`), v1alpha1.ReasonStepFailed, "a script ended with "},
 	{regexp.MustCompile(`(?m)^ERROR: (.+)$`), v1alpha1.ReasonEngineError, ""},
 	{regexp.MustCompile(`(?m)^(?:\w+\.)+\w*(?:Exception|Error): .+$`), v1alpha1.ReasonEngineError, ""},
@@ -37,7 +43,11 @@ var causes = []cause{
 // explained is the verdict with what the log says. A verdict on a step stays one, unless
 // the step lost its agent.
 func (v verdict) explained(log string) verdict {
-	for _, c := range causes {
+	likely := causes
+	if v.reason == v1alpha1.ReasonEngineError {
+		likely = slices.Concat(causes, guesses)
+	}
+	for _, c := range likely {
 		all := c.line.FindAllStringSubmatch(log, -1)
 		if all == nil {
 			continue

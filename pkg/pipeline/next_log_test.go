@@ -48,6 +48,14 @@ func TestNextReadsTheLog(t *testing.T) {
 			given: given(initialized(), building, seen(EngineBuild{Number: 1, QueueID: 7, Result: failure, Raw: "SPLENDID"}), logged("ERROR: odd\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonEngineError, message: "odd (Jenkins calls it SPLENDID)"},
 		},
+		"an abort is no failure for a line that a script printed": {
+			given: given(initialized(), running(time.Minute), seen(abort), stages(stage("1.1 compile", halted)), logged("ERROR: no such file\nFinished: ABORTED\n")),
+			want:  wanted{phase: halted, reason: v1alpha1.ReasonAbortedInEngine, message: "aborted in Jenkins"},
+		},
+		"a timeout of Jenkins' own": {
+			given: given(initialized(), running(time.Minute), seen(abort), stages(stage("1.1 compile", halted)), logged("Cancelling nested steps due to timeout\nSending interrupt signal to process\n")),
+			want:  wanted{phase: failure, reason: v1alpha1.ReasonTimeout, message: "Jenkins' own timeout"},
+		},
 		"credentials that are missing": {
 			given: given(initialized(), building, seen(failed), logged("ERROR: Could not find credentials entry with ID 'git'\nFinished: FAILURE\n")),
 			want:  wanted{phase: failure, reason: v1alpha1.ReasonEngineError, message: "Could not find credentials entry with ID 'git'"},
@@ -111,6 +119,8 @@ func TestNextNoticesThatTheAgentIsGone(t *testing.T) {
 		"it is deleted":    {given(initialized(), running(time.Minute), seen(runs), agent(func(a *Agent) { a.Deleting = true })), true},
 		"it is gone":       {given(initialized(), running(time.Minute), seen(runs), gone), true},
 		"none was seen":    {given(initialized(), running(time.Minute), seen(runs)), false},
+		"every step is over, as when Jenkins cleans up": {given(initialized(), running(time.Minute), seen(runs), gone,
+			stages(stage("1.1 compile", v1alpha1.PhaseSucceeded), stage("2.1 unit", v1alpha1.PhaseFailed))), false},
 	} {
 		if p := Next(tc.given, noon); p.AgentGone != tc.want {
 			t.Errorf("%s: AgentGone = %t", name, p.AgentGone)
