@@ -28,29 +28,33 @@ var agentModes = map[string]func(*testing.T, *modes){
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available: 3 Insufficient cpu."}}}
 		pull := corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{Name: "golang",
 			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: `Back-off pulling image "golang:9"`}}}}}
-		for name, tc := range map[string]struct {
+		cases := map[string]struct {
 			status *corev1.PodStatus
 			says   string
 		}{
 			"node":  {&unschedulable, "Unschedulable: 0/3 nodes are available: 3 Insufficient cpu."},
 			"image": {&pull, `container golang: ImagePullBackOff: Back-off pulling image "golang:9"`},
 			"none":  {nil, "There are no nodes with the label"},
-		} {
+		}
+		w.must(create(t, w.clients.Namespaces(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: w.project + "-pipeline", Labels: map[string]string{v1alpha1.LabelProject: w.project}}}))
+		for name, tc := range cases {
 			w.run("app", name)
-			e := w.await(name, "has a build", func(e *v1alpha1.PipelineExecution) bool { return e.Status.Engine != nil && e.Status.Engine.Build != 0 })
 			if tc.status != nil {
-				w.pod(e, *tc.status)
+				w.pod(w.get(name), *tc.status)
 			}
+		}
+		for name, tc := range cases {
 			w.awaitReason(name, v1alpha1.PhasePending, v1alpha1.ReasonWaitingForAgent, tc.says)
-			defer func() {
-				w.ends(name, v1alpha1.PhaseFailed, v1alpha1.ReasonAgentTimeout, "not ready within 30s")
-				if msg := w.get(name).Status.Message; !strings.Contains(msg, tc.says) {
-					t.Errorf("%s: message %q, want %q in it", name, msg, tc.says)
-				}
-				if b := w.jenkins.Builds(e.Status.Engine.Job); len(b) != 1 || b[0].Result != "ABORTED" {
-					t.Errorf("%s: builds = %+v, want one that was ended", name, b)
-				}
-			}()
+		}
+		for name, tc := range cases {
+			e := w.ends(name, v1alpha1.PhaseFailed, v1alpha1.ReasonAgentTimeout, "not ready within 30s")
+			if !strings.Contains(e.Status.Message, tc.says) {
+				t.Errorf("%s: message %q, want %q in it", name, e.Status.Message, tc.says)
+			}
+			if b := w.jenkins.Builds(e.Status.Engine.Job); len(b) != 1 || b[0].Result != "ABORTED" {
+				t.Errorf("%s: builds = %+v, want one that was ended", name, b)
+			}
 		}
 	},
 	"J26 an agent that dies is the cause": func(t *testing.T, m *modes) {
@@ -59,15 +63,19 @@ var agentModes = map[string]func(*testing.T, *modes){
 		evicted := corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on resource: memory."}
 		oom := corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "golang",
 			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}}}}}
-		for name, tc := range map[string]struct {
+		cases := map[string]struct {
 			status *corev1.PodStatus // nil: the pod is deleted
 			says   string
 		}{
 			"evicted": {&evicted, "Evicted: The node was low on resource: memory."},
 			"oom":     {&oom, "container golang ended: OOMKilled"},
 			"deleted": {nil, "Agent was removed"},
-		} {
-			e := w.running(name)
+		}
+		for name := range cases {
+			w.run("app", name)
+		}
+		for name, tc := range cases {
+			e := w.awaitPhase(name, v1alpha1.PhaseRunning)
 			p := w.pod(e, ready)
 			w.await(name, "shows its agent", func(e *v1alpha1.PipelineExecution) bool { return e.Status.Agent != nil })
 			if tc.status != nil {
@@ -77,6 +85,8 @@ var agentModes = map[string]func(*testing.T, *modes){
 				w.must(w.clients.Pods(p.Namespace).Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 			}
 			a.die(e.Status.Engine.Job)
+		}
+		for name, tc := range cases {
 			w.ends(name, v1alpha1.PhaseFailed, v1alpha1.ReasonAgentLost, tc.says)
 		}
 	},
