@@ -21,6 +21,7 @@ type gitRepo struct {
 	bare, work   string
 	third, fifth string
 	gone, tagged string
+	pull         string // the head of pull request 7, which is on no branch
 }
 
 func newGitRepo(t *testing.T) *gitRepo {
@@ -51,6 +52,10 @@ func newGitRepo(t *testing.T) *gitRepo {
 	r.git(r.work, "reset", "-q", "--hard", "main")
 	r.commit("replaced")
 	r.git(r.work, "push", "-q", "-f", r.bare, "topic")
+	r.git(r.work, "checkout", "-q", "--detach", "main")
+	r.pull = r.commit("pull")
+	r.git(r.work, "push", "-q", r.bare, "HEAD:refs/pull/7/head")
+	r.git(r.work, "checkout", "-q", "topic")
 	return r
 }
 
@@ -125,6 +130,8 @@ func TestCloneScript(t *testing.T) {
 		"checks out the commit, not the tip that the branch has reached since": {commit: repo.third, ref: "refs/heads/main", content: "three"},
 		"checks out a tag":                            {commit: repo.tagged, ref: "refs/tags/v3", content: "three"},
 		"checks out what an annotated tag points to":  {commit: repo.tagged, ref: "refs/tags/v3-annotated", content: "three"},
+		"checks out the head of a pull request":       {commit: repo.pull, ref: "refs/pull/7/head", content: "pull"},
+		"does not take a pull request's word for it":  {commit: strings.Repeat("2", 40), ref: "refs/pull/7/head", wantError: "is not in refs/pull/7/head any more"},
 		"finds a commit without a ref":                {commit: repo.fifth, content: "five"},
 		"fetches as much history as is asked for":     {commit: repo.fifth, ref: "refs/heads/main", options: "{depth: 2}", content: "five", history: "2"},
 		"fetches all history with depth 0":            {commit: repo.fifth, ref: "refs/heads/main", options: "{depth: 0}", content: "five", history: "5"},
