@@ -62,8 +62,12 @@ func (v verdict) explained(log string) verdict {
 		if v.reason == v1alpha1.ReasonEngineError && c.reason == v1alpha1.ReasonAbortedInEngine {
 			continue // a failure is no abort
 		}
+		quote := clip(strings.TrimSpace(found[len(found)-1]), 512)
+		if quote == "" {
+			continue
+		}
 		v.vague = false
-		v.reason, v.message = c.reason, c.says+clip(strings.TrimSpace(found[len(found)-1]), 512)
+		v.reason, v.message = c.reason, c.says+quote
 		if v.phase = v1alpha1.PhaseFailed; c.reason == v1alpha1.ReasonAbortedInEngine {
 			v.phase = v1alpha1.PhaseAborted
 		}
