@@ -104,6 +104,7 @@ func TestChaos(t *testing.T) {
 	test.play()
 	test.judge()
 	test.clear()
+	w.endWatch()
 	test.measure(idle, s.long)
 	t.Logf("most executions active at once: %d; seen paused: %d; hookd ended by itself: %d times; all in %s",
 		w.watch.busiest, w.paused.Load(), w.ownEnds.Load(), time.Since(began).Round(time.Second))
@@ -232,7 +233,7 @@ func (t *trial) clear() {
 // measure waits until hookd holds no more than it did at the beginning.
 func (t *trial) measure(idle usage, long bool) {
 	goroutines, files := slack(long)
-	for _, h := range t.w.Hookd {
+	for _, h := range t.w.replicas() {
 		var now usage
 		eventually(t.T, idleTime, func(ctx context.Context) (err error) {
 			if now, err = usageOf(ctx, h); err == nil && !now.within(idle, goroutines, files) {
@@ -260,7 +261,7 @@ func baseline(t *testing.T, w *world, long bool) (idle usage) {
 	if long {
 		warmUp(t, w)
 	}
-	for _, h := range w.Hookd {
+	for _, h := range w.replicas() {
 		u, err := usageOf(t.Context(), h)
 		if err != nil {
 			t.Fatal(err)
@@ -372,7 +373,7 @@ func (t *trial) requestsOn(r run) string {
 func (t *trial) hookdOn(r run) string {
 	var b strings.Builder
 	n := 0
-	for _, h := range t.w.Hookd {
+	for _, h := range t.w.replicas() {
 		text, err := os.ReadFile(h.LogFile)
 		if err != nil {
 			return err.Error()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -83,6 +84,13 @@ func leads(h *harness.Hookd) (bool, error) {
 	began := bytes.LastIndex(log, []byte("msg=leading "))
 	ended := max(bytes.LastIndex(log, []byte(`msg="not leading"`)), bytes.LastIndex(log, []byte(`msg="hookd serves"`)))
 	return began > ended, nil
+}
+
+// replicas are those that run now.
+func (w *world) replicas() []*harness.Hookd {
+	w.hookd.Lock()
+	defer w.hookd.Unlock()
+	return slices.Clone(w.Hookd)
 }
 
 const keepEvery = 500 * time.Millisecond
