@@ -251,6 +251,10 @@ func (c *Controllers) handlers() error {
 		if o, ok := obj.(*v1alpha1.PipelineSetting); ok {
 			c.admissions.queue.Add(o.Namespace)
 			c.settings.queue.Add(o.Namespace)
+		}
+	}
+	settingSpec := func(obj any, _ bool) { // its status counts runs: it is written all the time
+		if o, ok := obj.(*v1alpha1.PipelineSetting); ok {
 			c.executions.addAll(o.Namespace)
 		}
 	}
@@ -258,6 +262,10 @@ func (c *Controllers) handlers() error {
 		if o, ok := obj.(*v1alpha1.Pipeline); ok {
 			c.admissions.queue.Add(o.Namespace)
 			c.pipelines.queue.AddAfter(keyOf(o), rollupDelay) // numbers are written there all the time
+		}
+	}
+	pipelineSpec := func(obj any, _ bool) {
+		if o, ok := obj.(*v1alpha1.Pipeline); ok {
 			c.histories.queue.AddAfter(keyOf(o), time.Second)
 		}
 	}
@@ -284,7 +292,35 @@ func (c *Controllers) handlers() error {
 			return fmt.Errorf("watch %s: %w", h.name, err)
 		}
 	}
+	for _, err := range []error{
+		addHandler(s.settingCache, s.onSpec(settingSpec)), addHandler(s.pipelineCache, s.onSpec(pipelineSpec)),
+	} {
+		if err != nil {
+			return fmt.Errorf("watch specs: %w", err)
+		}
+	}
 	return nil
+}
+
+func addHandler(i cache.SharedIndexInformer, h cache.ResourceEventHandler) error {
+	_, err := i.AddEventHandler(h)
+	return err
+}
+
+// onSpec calls add for each state of an object that people asked for, not for what its
+// status says of it.
+func (s *shared) onSpec(add func(obj any, gone bool)) cache.ResourceEventHandler {
+	h := s.onChange(add).(cache.ResourceEventHandlerFuncs)
+	always := h.UpdateFunc
+	h.UpdateFunc = func(old, obj any) {
+		before, ok := old.(kube.Object)
+		now, ok2 := obj.(kube.Object)
+		if ok && ok2 && before.GetUID() == now.GetUID() && before.GetGeneration() == now.GetGeneration() {
+			return
+		}
+		always(old, obj)
+	}
+	return h
 }
 
 // onChange calls add for each new state of an object, and for its last.

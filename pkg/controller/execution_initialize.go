@@ -59,12 +59,11 @@ func (p *prepared) initialized() *pipeline.Initialized {
 // initialize finds out what an admitted run is: its commit, its config, its number. All
 // three are written into its spec once, before anything is done with them.
 func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
-	select {
-	case c.reads <- struct{}{}:
-		defer func() { <-c.reads }()
-	default:
+	done, ok := c.reads.take(keyOf(e))
+	if !ok {
 		return errReading
 	}
+	defer done()
 	p, err := c.tryInitialize(ctx, e, m)
 	if apierrors.IsConflict(err) || errors.Is(ctx.Err(), context.Canceled) {
 		return err // somebody wrote first, or we are to stop: look again
