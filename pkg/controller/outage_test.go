@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/controller"
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
 )
 
@@ -124,4 +126,26 @@ func TestCrashBeforeTheLabel(t *testing.T) {
 	if b := w.jenkins.Builds(); len(b) != 1 {
 		t.Errorf("builds = %+v, want one", b)
 	}
+}
+
+// TestJenkinsGoneForEver: a run does not hold its place for ever, and says until when it
+// does; a restart of ours does not begin to count anew.
+func TestJenkinsGoneForEver(t *testing.T) {
+	w := newWorld(t, jenkinstest.Options{Agents: newGate().agents()}, quota(1))
+	w.start()
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w.jenkins.SetDown(true)
+	w.await("a", "says until when it waits", func(e *v1alpha1.PipelineExecution) bool {
+		return e.Status.Reason == v1alpha1.ReasonEngineUnavailable && strings.Contains(e.Status.Message, "given up at ")
+	})
+	w.run("app", "b")
+	w.await("b", "waits for its place", func(e *v1alpha1.PipelineExecution) bool { return e.Status.Reason == v1alpha1.ReasonWaitingForQuota })
+	w.halt()
+	w.start(func(o *controller.Options) { o.Clock = laterClock{w.clock, 25 * time.Hour} })
+	if e := w.awaitFinished("a"); e.Status.Phase != v1alpha1.PhaseFailed || e.Status.Reason != v1alpha1.ReasonEngineLost {
+		t.Errorf("status = %s %s %q", e.Status.Phase, e.Status.Reason, e.Status.Message)
+	}
+	w.awaitPhase("b", v1alpha1.PhasePending)
 }
