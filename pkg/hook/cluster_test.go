@@ -108,6 +108,30 @@ func TestAgainstARealAPIServer(t *testing.T) {
 			t.Errorf("%d, %+v", code, a)
 		}
 	})
+	t.Run("the CRD accepts the most that a pull request of a fork can hold", func(t *testing.T) {
+		r := request(pull(func(m map[string]any) {
+			fromFork(m)
+			p := m["pull_request"].(map[string]any)
+			p["title"], p["user"] = strings.Repeat("ü", 10_000), map[string]any{"login": strings.Repeat("n", 10_000)}
+			p["html_url"] = "https://github.com/" + strings.Repeat("u", 2000)
+			p["base"].(map[string]any)["ref"] = strings.Repeat("b", 255)
+			p["head"].(map[string]any)["repo"].(map[string]any)["clone_url"] = "https://github.com/" + strings.Repeat("f", 2000)
+		}), shopKey)
+		r.Header.Set("X-GitHub-Event", "pull_request")
+		f := &fixture{t: t, h: handlers[0]}
+		if code, a, _ := f.send(r); code != http.StatusAccepted {
+			t.Errorf("%d, %+v", code, a)
+		}
+	})
+	t.Run("the CRD accepts the most that a pushed image can hold, and the pipelines that wait for it", func(t *testing.T) {
+		f := &fixture{t: t, h: handlers[1]}
+		long := strings.Repeat("r", 255)
+		body := strings.ReplaceAll(pushed(long, strings.Repeat("t", 128), "delivery-"+strings.Repeat("i", 100)), "registry.example.com", strings.Repeat("h.", 100)+"example.com:50000")
+		body = strings.ReplaceAll(body, `"ann"`, `"`+strings.Repeat("n", 10_000)+`"`)
+		if code, a, _ := f.send(bearer(body)); code != http.StatusAccepted || len(a.Created) != 1 {
+			t.Errorf("%d, %+v", code, a)
+		}
+	})
 	t.Run("the last delivery is in the status", func(t *testing.T) {
 		eventually(t, "status.webhook.lastDelivery", func() bool {
 			repo, err := admin.Repositories("team").Get(t.Context(), "shop", metav1.GetOptions{})
@@ -285,7 +309,14 @@ func seed(t *testing.T, config *rest.Config) {
 	if _, err := clients.Providers("team").Create(ctx, provider, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	build := pipelineOf("build", "shop", func(p *v1alpha1.Pipeline) { p.Spec.Triggers.Push.Branches = nil })
+	if _, err := clients.Secrets("team").Create(ctx, secret("registry", map[string]string{"token": imageToken}), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	build := pipelineOf("build", "shop", func(p *v1alpha1.Pipeline) {
+		p.Spec.Triggers.Push.Branches = nil
+		p.Spec.Triggers.PullRequest = &v1alpha1.PullRequestTrigger{Forks: v1alpha1.ForksWithoutSecrets}
+		p.Spec.Triggers.Image = []v1alpha1.ImageTrigger{{Registry: v1alpha1.RegistryDistribution, Repository: "r*", TokenSecretRef: &v1alpha1.SecretKeyReference{Name: "registry"}}}
+	})
 	if _, err := clients.Pipelines("team").Create(ctx, build, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
