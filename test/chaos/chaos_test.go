@@ -191,6 +191,7 @@ func (t *trial) judge() {
 		if !terminal(e.Status.Phase) {
 			continue // told already
 		}
+		r.last = t.w.watch.newest(e)
 		effects := t.w.log.effects(e.UID, e.CreationTimestamp.Time, e.Status.FinishedAt.Time.Add(time.Second))
 		if wrong := judge(r, e, effects, builds[e.UID]); len(wrong) > 0 {
 			t.tell(r, wrong)

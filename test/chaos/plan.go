@@ -24,7 +24,7 @@ type run struct {
 	name    string
 	project string
 	kind    kind
-	last    bool // of its pipeline: nothing can supersede it
+	last    bool // of its pipeline, as they came to be: nothing can supersede it
 }
 
 // strike is a fault to be.
@@ -89,12 +89,6 @@ func (p *plan) planRuns(r *rand.Rand, count int, short bool) {
 		})
 	}
 	slices.SortStableFunc(p.runs, func(a, b run) int { return cmp.Compare(a.at, b.at) })
-	seen := map[string]bool{}
-	for i := range slices.Backward(p.runs) {
-		line := p.runs[i].project + "/" + p.runs[i].kind.name
-		p.runs[i].last = !seen[line]
-		seen[line] = true
-	}
 }
 
 func (p *plan) planFaults(r *rand.Rand, short bool) {

@@ -3,6 +3,7 @@ package chaos
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -184,10 +185,8 @@ func transition(old, e *v1alpha1.PipelineExecution) (wrong []string) {
 		say("its phase went back from %s to %s", was.Phase, is.Phase)
 	}
 	if terminal(was.Phase) {
-		a, b := was.DeepCopy(), is.DeepCopy()
-		a.ObservedGeneration, b.ObservedGeneration = 0, 0
-		if !equality.Semantic.DeepEqual(a, b) {
-			say("its status changed after its end: %s: %s: %s became %s: %s: %s", was.Phase, was.Reason, was.Message, is.Phase, is.Reason, is.Message)
+		if a, b := said(was), said(is); !equality.Semantic.DeepEqual(a, b) {
+			say("its status changed after its end: %s became %s", inJSON(a), inJSON(b))
 		}
 	}
 	if old.Spec.Run != 0 && e.Spec.Run != old.Spec.Run {
@@ -215,6 +214,25 @@ func transition(old, e *v1alpha1.PipelineExecution) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// said is a status without the generations that it speaks of: who changes spec.control
+// after the end is answered with a look, and with nothing else.
+func said(s v1alpha1.PipelineExecutionStatus) *v1alpha1.PipelineExecutionStatus {
+	c := s.DeepCopy()
+	c.ObservedGeneration = 0
+	for i := range c.Conditions {
+		c.Conditions[i].ObservedGeneration = 0
+	}
+	return c
+}
+
+func inJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // rank orders phases: none may be followed by one of a lower rank.
@@ -263,6 +281,20 @@ func (w *watcher) await(ctx context.Context, r run, done func(*v1alpha1.Pipeline
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// newest tells whether no run of the same pipeline is newer, by time and then by name.
+func (w *watcher) newest(e *v1alpha1.PipelineExecution) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.records {
+		o := r.latest
+		if o.Namespace == e.Namespace && o.Spec.PipelineRef == e.Spec.PipelineRef &&
+			cmp.Or(o.CreationTimestamp.Compare(e.CreationTimestamp.Time), cmp.Compare(o.Name, e.Name)) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // numbers finds run numbers that were given twice.

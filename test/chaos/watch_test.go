@@ -23,14 +23,16 @@ func TestTransition(t *testing.T) {
 		old, now v1alpha1.PipelineExecutionStatus
 		want     string // part of what is wrong; "" : nothing
 	}{
-		"forward":                    {old: status(v1alpha1.PhasePending), now: status(v1alpha1.PhaseRunning)},
-		"paused and on":              {old: status(v1alpha1.PhasePaused), now: status(v1alpha1.PhaseRunning)},
-		"straight to the end":        {old: status(v1alpha1.PhaseQueued), now: status(failed)},
-		"back":                       {old: status(v1alpha1.PhaseRunning), now: status(v1alpha1.PhasePending), want: "went back"},
-		"from the end":               {old: status(ok), now: status(v1alpha1.PhaseRunning), want: "went back"},
-		"another end":                {old: status(ok), now: status(failed), want: "after its end"},
-		"another word for the end":   {old: status(failed), now: status(failed, func(s *v1alpha1.PipelineExecutionStatus) { s.Message = "else" }), want: "after its end"},
-		"a later look at the end":    {old: status(failed), now: status(failed, func(s *v1alpha1.PipelineExecutionStatus) { s.ObservedGeneration = 7 })},
+		"forward":                  {old: status(v1alpha1.PhasePending), now: status(v1alpha1.PhaseRunning)},
+		"paused and on":            {old: status(v1alpha1.PhasePaused), now: status(v1alpha1.PhaseRunning)},
+		"straight to the end":      {old: status(v1alpha1.PhaseQueued), now: status(failed)},
+		"back":                     {old: status(v1alpha1.PhaseRunning), now: status(v1alpha1.PhasePending), want: "went back"},
+		"from the end":             {old: status(ok), now: status(v1alpha1.PhaseRunning), want: "went back"},
+		"another end":              {old: status(ok), now: status(failed), want: "after its end"},
+		"another word for the end": {old: status(failed), now: status(failed, func(s *v1alpha1.PipelineExecutionStatus) { s.Message = "else" }), want: "after its end"},
+		"a later look at the end": {
+			old: status(failed, observed(1)), now: status(failed, observed(7)),
+		},
 		"another build":              {old: status(v1alpha1.PhaseRunning), now: status(v1alpha1.PhaseRunning, func(s *v1alpha1.PipelineExecutionStatus) { s.Engine.Build = 2 }), want: "build changed"},
 		"no engine any more":         {old: status(v1alpha1.PhaseRunning), now: status(v1alpha1.PhaseRunning, func(s *v1alpha1.PipelineExecutionStatus) { s.Engine = nil }), want: "forgot its engine"},
 		"fewer attempts":             {old: status(v1alpha1.PhaseRunning), now: status(v1alpha1.PhaseRunning, func(s *v1alpha1.PipelineExecutionStatus) { s.Engine.Attempt = 0 }), want: "attempts"},
@@ -43,6 +45,13 @@ func TestTransition(t *testing.T) {
 				t.Errorf("it says %q, want %q", wrong, tc.want)
 			}
 		})
+	}
+}
+
+func observed(generation int64) func(*v1alpha1.PipelineExecutionStatus) {
+	return func(s *v1alpha1.PipelineExecutionStatus) {
+		s.ObservedGeneration = generation
+		s.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionComplete, ObservedGeneration: generation}}
 	}
 }
 
