@@ -298,3 +298,20 @@ func TestInsistentRegistriesHearOfPassingTroubleOnly(t *testing.T) {
 		t.Errorf("a secret that cannot be read: %d, %+v", got, a)
 	}
 }
+
+// A bug of ours, met by an authentic notification, would be met for ever.
+func TestInsistentRegistriesAreToldOfNoPanic(t *testing.T) {
+	f := newImages(t)
+	f.h.rates = nil // a bug
+	if code, a, _ := f.send(bearer(pushed("acme/app", "v1", "8f1c9b5e-0b2e"))); code != http.StatusAccepted || a.Error == "" {
+		t.Errorf("distribution: %d, %+v", code, a)
+	}
+	r := notify(imagesPath+"harbor", `{"type":"PUSH_ARTIFACT"}`, "Authorization", imageToken)
+	if code, a, _ := f.send(r); code != http.StatusInternalServerError {
+		t.Errorf("Harbor: %d, %+v", code, a)
+	}
+	f.h.secrets = nil // one before it is known who sends
+	if code, a, _ := f.send(bearer(pushed("acme/app", "v1", "8f1c9b5e-0b2e"))); code != http.StatusInternalServerError {
+		t.Errorf("nobody we know: %d, %+v", code, a)
+	}
+}
