@@ -79,7 +79,7 @@ func TestEveryVerbSurvivesWhatIsNotJenkins(t *testing.T) {
 		"401":                     {html(401), jenkins.IsUnauthorized, nil},
 		"403 for nobody":          {html(403), jenkins.IsUnauthorized, nil},
 		"403 for a permission":    {html(403, "X-Required-Permission", "hudson.model.Item.Build", "X-You-Are-Authenticated-As", "u"), jenkins.IsForbidden, nil},
-		"a login form":            {html(200), jenkins.IsTemporary, reads},
+		"a login form":            {html(200), jenkins.IsTemporary, nil},
 		"half a document":         {truncated, jenkins.IsTemporary, reads},
 		"broken JSON":             {text(`{"jobs":[`), jenkins.IsTemporary, reads},
 		"JSON of other types":     {text(`{"jobs":3,"builds":"x","number":[],"stages":1,"id":{},"items":4,"data":5,"quietingDown":"maybe","useCrumbs":[]}`), jenkins.IsTemporary, reads},

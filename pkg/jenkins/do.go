@@ -64,10 +64,18 @@ func (c *Client) do(ctx context.Context, k call) (*answer, error) {
 	}
 	ok := ans.status >= 200 && ans.status < 300 ||
 		k.redirect && (ans.status == http.StatusFound || ans.status == http.StatusSeeOther) && !isLogin(ans.header.Get("Location"))
-	if !ok {
+	switch {
+	case !ok:
 		return nil, k.failure(ans)
+	case k.method != http.MethodGet && ans.status < 300 && isPage(ans):
+		// Jenkins answers what changes something with no page: something between us and it did, and nothing may have changed.
+		return nil, k.malformed(ans, errNotJenkins)
 	}
 	return ans, nil
+}
+
+func isPage(ans *answer) bool {
+	return len(ans.body) > 0 && strings.Contains(ans.header.Get("Content-Type"), "html")
 }
 
 // send does one exchange. The returned error is an *Error with status 0; every status is an answer.
