@@ -221,7 +221,7 @@ func (t *trial) clear() {
 	var left error
 	if !eventually(t.T, cleanTime, func(ctx context.Context) error { left = t.w.leftovers(ctx); return left }) {
 		for _, r := range t.plan.runs {
-			if strings.Contains(left.Error(), r.project+"/"+r.name) {
+			if names(left.Error(), r.project+"/"+r.name) {
 				t.tell(r, []string{"something of it is left behind"})
 			}
 		}
@@ -357,6 +357,16 @@ func (t *trial) tell(r run, wrong []string) {
 }
 
 func indent(s string) string { return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ") }
+
+// names tells whether a text names an execution, or something whose name begins with its.
+func names(text, execution string) bool {
+	for _, after := range []string{"-", ",", " ", "]"} {
+		if strings.Contains(text+" ", execution+after) {
+			return true
+		}
+	}
+	return false
+}
 
 // requestsOn are the requests to Jenkins about a run, in their order: the last ones.
 func (t *trial) requestsOn(r run) string {
