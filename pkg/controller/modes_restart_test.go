@@ -65,7 +65,7 @@ func TestModeRotatedCredentials(t *testing.T) {
 		t.Helper()
 		_, err := w.clients.Secrets(w.project).Patch(t.Context(), "jenkins", "application/merge-patch+json", fmt.Appendf(nil, `{"stringData":{"token":%q}}`, token), metav1.PatchOptions{})
 		w.must(err)
-		clock.Step(time.Minute) // Secrets are read again by then
+		clock.Step(2 * time.Minute) // Secrets are read again by then
 	}
 	token("old")
 	w.awaitReason("a", v1alpha1.PhaseRunning, v1alpha1.ReasonEngineUnauthorized, "credentials")

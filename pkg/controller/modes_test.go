@@ -286,7 +286,7 @@ func (w *world) podsLeft() int {
 	return n
 }
 
-// jumpClock runs ten times faster than the real one, and jumps when it is told to: what
+// jumpClock runs twenty times faster than the real one, and jumps when it is told to: what
 // would take an hour takes no time.
 type jumpClock struct{ *clocktesting.FakeClock }
 
@@ -300,7 +300,7 @@ func newJumpClock(t *testing.T) jumpClock {
 		for {
 			select {
 			case <-tick.C:
-				c.Step(20 * time.Millisecond)
+				c.Step(40 * time.Millisecond)
 			case <-stop:
 				return
 			}
