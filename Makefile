@@ -43,8 +43,9 @@ demo: cluster build ## Watch a real git push become a finished execution
 	@go run ./test/demo
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: cluster ## Measure: parts, and the whole on a cluster (ten minutes; see docs/performance.md)
+	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./pkg/jenkins ./pkg/logs ./pkg/hook
+	go test -run '^$$' -bench . -benchtime 1x -timeout 15m ./test/bench
 
 .PHONY: generate
 generate: ## Write every generated file anew
