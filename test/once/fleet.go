@@ -54,8 +54,9 @@ type fleet struct {
 type replica struct {
 	gate     *gate
 	hookd    *harness.Hookd
-	identity string // of the process in the lease; "" when it has not had it
-	expected bool   // its end
+	identity string                  // of the process in the lease; "" when it has not had it
+	dying    bool                    // it was killed, and is not replaced yet
+	expected map[*harness.Hookd]bool // those that were killed
 }
 
 func startFleet(t *testing.T, w *harness.World, seed uint64) *fleet {
@@ -68,7 +69,7 @@ func startFleet(t *testing.T, w *harness.World, seed uint64) *fleet {
 		g.kill = func() { f.kill(i) }
 		g.halt = func() { f.signal(i, syscall.SIGSTOP) }
 		g.leads = func(identity string) { f.leads(i, identity) }
-		f.replicas[i] = &replica{gate: g}
+		f.replicas[i] = &replica{gate: g, expected: map[*harness.Hookd]bool{}}
 	}
 	t.Cleanup(f.close)
 	for _, r := range f.replicas {
@@ -93,7 +94,7 @@ func (f *fleet) guard(r *replica) {
 		<-h.Done()
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if !r.expected && !f.stopped {
+		if !r.expected[h] && !f.stopped {
 			log, _ := os.ReadFile(h.LogFile)
 			f.t.Errorf("hookd ended by itself:\n%s", log[max(0, len(log)-4000):])
 		}
@@ -120,11 +121,11 @@ func (f *fleet) leads(i int, identity string) {
 func (f *fleet) kill(i int) {
 	f.mu.Lock()
 	r := f.replicas[i]
-	if r.expected || f.stopped {
+	if r.dying || f.stopped {
 		f.mu.Unlock()
 		return
 	}
-	r.expected = true
+	r.dying, r.expected[r.hookd] = true, true
 	f.kills++
 	wait := f.rng.IntN(10) < patience
 	if wait && r.identity != "" && f.leader == i {
@@ -165,7 +166,7 @@ func (f *fleet) replace(r *replica) {
 		f.t.Error(err)
 		return
 	}
-	r.hookd, r.expected, r.identity = h, false, ""
+	r.hookd, r.dying, r.identity = h, false, ""
 	f.guard(r)
 }
 
@@ -242,7 +243,7 @@ func holderOf(body []byte) string {
 func (f *fleet) signal(i int, s syscall.Signal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if r := f.replicas[i]; !r.expected && !f.stopped {
+	if r := f.replicas[i]; !r.dying && !f.stopped {
 		_ = syscall.Kill(r.hookd.Pid(), s)
 	}
 }
