@@ -68,6 +68,29 @@ func TestJenkinsIsChangedMidRun(t *testing.T) {
 	w.awaitEvent("b", v1alpha1.ReasonEngineLost, "left behind at "+w.url)
 }
 
+// TestJenkinsIsChangedAndBack: whoever is put aside may be wanted again.
+func TestJenkinsIsChangedAndBack(t *testing.T) {
+	g := newGate()
+	w := newWorld(t, jenkinstest.Options{Agents: g.agents()}, quota(0))
+	second, url := w.another(jenkinstest.Options{Agents: g.agents()})
+	w.start()
+	w.pipeline("app", oneStep)
+	for _, r := range []struct{ name, at string }{{"a", w.url}, {"b", url}, {"c", w.url}} {
+		w.use(r.at)
+		w.run("app", r.name)
+		if e := w.awaitPhase(r.name, v1alpha1.PhaseRunning); e.Status.Engine.Server != r.at {
+			t.Errorf("%s was started at %s, want %s", r.name, e.Status.Engine.Server, r.at)
+		}
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		g.open(name)
+		w.awaitPhase(name, v1alpha1.PhaseSucceeded)
+	}
+	if first, other := len(w.jenkins.Builds()), len(second.Builds()); first != 2 || other != 1 {
+		t.Errorf("%d builds at the first and %d at the second, want 2 and 1", first, other)
+	}
+}
+
 // TestJenkinsIsChangedWhileNobodyLooks: a process that never knew the first Jenkins takes
 // the run for neither lost nor to be started, whatever the second one shows.
 func TestJenkinsIsChangedWhileNobodyLooks(t *testing.T) {
