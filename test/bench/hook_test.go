@@ -142,7 +142,7 @@ func (w *world) deliver(ctx context.Context, repo *harness.Repository, commit st
 	req.Header.Set("X-GitHub-Delivery", commit)
 	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	d := delivery{sent: time.Now()}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.client.Do(req)
 	d.accepted = time.Now()
 	if err != nil {
 		return d, err

@@ -55,7 +55,7 @@ func (w *world) scrape(url string) string {
 	if err != nil {
 		w.b.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.client.Do(req)
 	if err != nil {
 		w.b.Fatal(err)
 	}

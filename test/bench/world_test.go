@@ -50,6 +50,7 @@ type world struct {
 	*harness.World
 	b      *testing.B
 	double *jenkinstest.Server
+	client http.Client
 
 	mu       sync.Mutex
 	triggers map[string]time.Time // by the job's full name
@@ -68,7 +69,7 @@ func newWorld(b *testing.B, step func(context.Context, jenkinstest.Command) jenk
 		}
 	})
 	w := &world{
-		World: h, b: b, triggers: map[string]time.Time{},
+		World: h, b: b, client: http.Client{Timeout: 30 * time.Second}, triggers: map[string]time.Time{},
 		double: jenkinstest.New(jenkinstest.Options{
 			Agents: jenkinstest.ScriptedAgents(step), User: harness.JenkinsUser, Token: harness.JenkinsToken, Crumbs: true,
 		}),
