@@ -139,7 +139,10 @@ func (f *fleet) kill(i int) {
 	go func() {
 		defer f.wg.Done()
 		if !wait {
-			f.freeLease(r.identity)
+			f.mu.Lock()
+			identity := r.identity
+			f.mu.Unlock()
+			f.freeLease(identity)
 		}
 		f.replace(r)
 	}()

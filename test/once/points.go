@@ -33,8 +33,7 @@ func points(writes []write) []point {
 	count := map[string]int{}
 	recorded := false
 	for _, w := range writes {
-		// What sums a project up comes when it comes.
-		all = append(all, point{w.name, count[w.name], !recorded && !strings.Contains(w.name, " pipelinesettings/")})
+		all = append(all, point{w.name, count[w.name], !recorded})
 		count[w.name]++
 		recorded = recorded || w.recorded
 	}
@@ -52,7 +51,8 @@ func (c *campaign) clean() (run, deletion []point) {
 	var writes []write
 	c.fleet.gates.mu.Lock()
 	c.fleet.gates.record = func(w write) {
-		if w.isAbout(cleanProject) && !w.lease {
+		// What sums a project up comes when it comes, and is about no run.
+		if w.isAbout(cleanProject) && !w.lease && !strings.Contains(w.name, " pipelinesettings/") {
 			writes = append(writes, w)
 		}
 	}
