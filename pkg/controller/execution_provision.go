@@ -112,7 +112,23 @@ func (c *executions) ensureNamespace(ctx context.Context, project, name string) 
 	if err := belongs(ns, project); err != nil {
 		return err
 	}
+	if c.o.Clock.Since(ns.CreationTimestamp.Time) < namespaceAge {
+		if err := c.ensureDefaultAccount(ctx, name); err != nil {
+			return err
+		}
+	}
 	c.namespaces.note(key, namespaceAge, c.o.Clock.Now())
+	return nil
+}
+
+// ensureDefaultAccount makes the ServiceAccount that the control plane makes in a new
+// namespace a moment later, or much later when it is busy: until then no pod can be made
+// there, and Jenkins, which is refused for that, ends the build.
+func (c *executions) ensureDefaultAccount(ctx context.Context, namespace string) error {
+	_, err := c.o.Clients.ServiceAccounts(namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("create ServiceAccount %s/default: %w", namespace, err)
+	}
 	return nil
 }
 

@@ -99,6 +99,9 @@ func TestExecutorNamespaceIsMadeAnew(t *testing.T) {
 	w.pipeline("app", "stages: [{name: A, steps: [{runScriptConfig: {image: a, shellScript: b}, envFrom: [{sourceName: s, sourceKey: k, targetKey: K}]}]}]")
 	w.run("app", "a")
 	w.awaitFinished("a")
+	if _, err := w.clients.ServiceAccounts(w.project+"-pipeline").Get(t.Context(), "default", metav1.GetOptions{}); err != nil {
+		t.Errorf("no pod can be made in the new namespace: %v", err)
+	}
 	w.removeNamespace(w.project + "-pipeline")
 	w.run("app", "b")
 	if e := w.awaitFinished("b"); e.Status.Phase != v1alpha1.PhaseSucceeded {
@@ -116,7 +119,6 @@ func TestExecutorNamespaceChanges(t *testing.T) {
 	w.run("app", "a")
 	e := w.await("a", "has a build", func(e *v1alpha1.PipelineExecution) bool { return e.Status.Engine != nil && e.Status.Engine.Build != 0 })
 	was := w.project + "-pipeline"
-	w.must(create(t, w.clients.ServiceAccounts(was), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}))
 	w.must(create(t, w.clients.Pods(was), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "agent", Labels: map[string]string{v1alpha1.LabelExecutionUID: string(e.UID)}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "a"}}, AutomountServiceAccountToken: new(bool)},
