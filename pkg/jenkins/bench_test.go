@@ -77,7 +77,7 @@ func BenchmarkExecution(b *testing.B) {
 						break
 					}
 				}
-				if err := c.DeleteJob(ctx, ref, "uid-1"); err != nil {
+				if err := c.DeleteJob(ctx, ref, "u"); err != nil {
 					b.Error(err)
 				}
 			}
