@@ -63,7 +63,7 @@ func settingsOf(t *testing.T, getenv func(string) string) settings {
 
 const (
 	// settleTime is how long everything may take to end after the last fault.
-	settleTime = 4 * time.Minute
+	settleTime = 8 * time.Minute
 	// cleanTime is how long what is deleted may take to be gone.
 	cleanTime = 2 * time.Minute
 	// idleTime is how long it may take until what was kept for the next request, such as
