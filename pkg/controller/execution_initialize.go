@@ -59,11 +59,13 @@ func (p *prepared) initialized() *pipeline.Initialized {
 // initialize finds out what an admitted run is: its commit, its config, its number. All
 // three are written into its spec once, before anything is done with them.
 func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecution, m *memory) error {
-	done, ok := c.reads.take(keyOf(e))
-	if !ok {
-		return errReading
+	if c.readsGit(e) {
+		done, ok := c.reads.take(keyOf(e))
+		if !ok {
+			return errReading
+		}
+		defer done()
 	}
-	defer done()
 	p, err := c.tryInitialize(ctx, e, m)
 	if apierrors.IsConflict(err) || errors.Is(ctx.Err(), context.Canceled) {
 		return err // somebody wrote first, or we are to stop: look again
@@ -80,6 +82,17 @@ func (c *executions) initialize(ctx context.Context, e *v1alpha1.PipelineExecuti
 	c.mu.Unlock()
 	c.admissions.queue.Add(e.Namespace) // the slot goes to somebody else meanwhile
 	return nil
+}
+
+// readsGit tells whether a run's commit or config has to be read from its Git host, which
+// may hang; a run of which that is not known counts as one.
+func (c *executions) readsGit(e *v1alpha1.PipelineExecution) bool {
+	p := c.cachedPipeline(e.Namespace, e.Spec.PipelineRef.Name)
+	if p == nil {
+		return true
+	}
+	given := e.Spec.Config != "" || p.Spec.Config != "" || p.Spec.ConfigMapRef != nil
+	return p.Spec.RepositoryRef != nil && (!given || e.Spec.Source == nil || e.Spec.Source.Commit == "")
 }
 
 // toFailure turns an error into what the run shows. One that may pass is tried again,

@@ -23,8 +23,8 @@ func (h hangs) Resolve(ctx context.Context, repo scm.Repository, ref string) (st
 	return h.reader.Resolve(ctx, repo, ref)
 }
 
-// TestAGitHostThatHangs delays the runs that read from it; those that run already, and
-// those that need no Git host, go on.
+// TestAGitHostThatHangs delays the runs that read from it; those that need no Git host go
+// on, whether they came before or after.
 func TestAGitHostThatHangs(t *testing.T) {
 	w := newWorld(t, jenkinstest.Options{}, quota(0))
 	w.start(func(o *controller.Options) { o.Reader, o.Workers = hangs{w.reader}, 8 })
@@ -36,4 +36,6 @@ func TestAGitHostThatHangs(t *testing.T) {
 		w.run("slow", fmt.Sprintf("slow-%d", i))
 	}
 	w.awaitFinished("before")
+	w.run("app", "after")
+	w.awaitFinished("after")
 }
