@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // registries are the programs that notifications are tried with, by version.
@@ -28,14 +30,14 @@ var registries = map[string]func(t *testing.T) string{
 	"2.8, as Debian's docker-registry": func(t *testing.T) string {
 		program, err := exec.LookPath("docker-registry")
 		if err != nil {
-			without(t, "no docker-registry in PATH: it is in Debian's package of that name (make deps)")
+			need.Missing(t, "no docker-registry in PATH: it is in Debian's package of that name (make deps)")
 		}
 		return program
 	},
 	"3, built from its module": func(t *testing.T) string {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			without(t, "%v", err)
+			need.Missing(t, "%v", err)
 		}
 		sums, err := os.ReadFile("../../test/registry/go.sum")
 		if err != nil {
@@ -47,7 +49,7 @@ var registries = map[string]func(t *testing.T) string{
 		}
 		made := filepath.Join(t.TempDir(), "registry")
 		if out, err := exec.Command("go", "build", "-C", "../../test/registry", "-o", made, ".").CombinedOutput(); err != nil {
-			without(t, "build the registry: %v\n%s", err, out)
+			need.Missing(t, "build the registry: %v\n%s", err, out)
 		}
 		text, err := os.ReadFile(made)
 		if err == nil {
@@ -64,15 +66,6 @@ var registries = map[string]func(t *testing.T) string{
 		}
 		return program
 	},
-}
-
-// without ends a test for which something is missing.
-func without(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // client has a deadline.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/apis/pipeline/v1alpha1"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // gitRepo is a bare repository with a history: one … five on main, and `gone`, a commit that a forced push took off its branch.
@@ -26,11 +27,7 @@ type gitRepo struct {
 
 func newGitRepo(t *testing.T) *gitRepo {
 	t.Helper()
-	for _, tool := range []string{"git", "sh"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("no %s in PATH", tool)
-		}
-	}
+	need.Program(t, "git", "apt-get install git")
 	r := &gitRepo{t: t, bare: filepath.Join(t.TempDir(), "app.git"), work: t.TempDir()}
 	r.git(".", "init", "-q", "--bare", r.bare)
 	r.git(r.work, "-c", "init.defaultBranch=main", "init", "-q")
@@ -175,10 +172,7 @@ func TestCloneScript(t *testing.T) {
 // authServer serves the bare repository over HTTP to one login, and records what was tried.
 func authServer(t *testing.T, repo *gitRepo, user, password string) *httptest.Server {
 	t.Helper()
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Skip("no git in PATH")
-	}
+	git := need.Program(t, "git", "apt-get install git")
 	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(repo.bare), "GIT_HTTP_EXPORT_ALL=1"}}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u, p, ok := r.BasicAuth(); !ok || u != user || p != password {

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // witness is real Groovy: one JVM for all tests of a process, since it takes seconds to start, and one for each worker of a fuzz run.
@@ -45,11 +47,7 @@ func TestMain(m *testing.M) {
 // groovyPath is the program. Without it the test is skipped.
 func groovyPath(t testing.TB) string {
 	t.Helper()
-	groovy, err := exec.LookPath("groovy")
-	if err != nil {
-		t.Skip("no groovy in PATH; it is in Debian's package groovy (apt-get install groovy)")
-	}
-	return groovy
+	return need.Program(t, "groovy", "apt-get install groovy")
 }
 
 // realGroovy starts Groovy when it does not run yet.

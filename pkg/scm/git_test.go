@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // gitDir is a repository made with the real git.
@@ -28,9 +30,7 @@ type gitDir struct {
 
 func newGitDir(t *testing.T) *gitDir {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
-	}
+	need.Program(t, "git", "apt-get install git")
 	g := &gitDir{t: t, dir: filepath.Join(t.TempDir(), "shop")}
 	if err := os.MkdirAll(g.dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func (g *gitDir) serveHTTP(user, password string, config ...string) (url string,
 	execPath := g.git("--exec-path")
 	backend := filepath.Join(execPath, "git-http-backend")
 	if _, err := os.Stat(backend); err != nil {
-		g.t.Skip("git-http-backend is not installed")
+		need.Missing(g.t, "no git-http-backend (apt-get install git): %v", err)
 	}
 	for _, c := range config {
 		k, v, _ := strings.Cut(c, "=")

@@ -12,15 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/manifests"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // kubectl runs this machine's kubectl against the server.
 func (s *server) kubectl(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	path, err := exec.LookPath("kubectl")
-	if err != nil {
-		t.Skip("kubectl is not on the PATH")
-	}
+	path := need.Program(t, "kubectl", "https://kubernetes.io/docs/tasks/tools")
 	cmd := exec.CommandContext(t.Context(), path, append([]string{"--kubeconfig", s.Kubeconfig(), "--cache-dir", t.TempDir()}, args...)...)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log

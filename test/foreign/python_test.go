@@ -18,20 +18,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kubectl-pipeline/kubectl-pipeline/pkg/jenkins/jenkinstest"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
-
-// require skips what needs a Debian package where people work, and fails where the project is judged.
-func require(t *testing.T, apt string, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	text := fmt.Sprintf("%s is missing: apt-get install --no-install-recommends %s (%v)", apt, apt, err)
-	if os.Getenv("CI") == "true" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
-}
 
 // python finds the Python that Debian's packages are for, which need not be the first one on the PATH.
 func python(t *testing.T) string {
@@ -42,7 +30,7 @@ func python(t *testing.T) string {
 			return path
 		}
 	}
-	require(t, "python3-jenkins", err)
+	need.Missing(t, "no python3-jenkins (apt-get install --no-install-recommends python3-jenkins): %v", err)
 	return ""
 }
 

@@ -15,6 +15,7 @@ import (
 	// The program is built by make, out of go test's sight; it must not report an old
 	// result once the program has changed.
 	_ "github.com/kubectl-pipeline/kubectl-pipeline/pkg/cli"
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // TestDistIsReproducible: whoever builds a release again gets the bytes whose
 // checksums were published.
 func TestDistIsReproducible(t *testing.T) {
-	need(t, "make")
+	need.Program(t, "make", "apt-get install make")
 	first, second := contents(t, makeDist(t)), contents(t, makeDist(t))
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(second))); diff != "" {
 		t.Errorf("files of the first and the second build:\n%s", diff)
@@ -40,7 +41,7 @@ func TestDistIsReproducible(t *testing.T) {
 // TestDistRefuses: what does not fit together leaves no manifest that could be
 // published.
 func TestDistRefuses(t *testing.T) {
-	need(t, "make")
+	need.Program(t, "make", "apt-get install make")
 	for name, c := range map[string]struct{ version, platforms, want string }{
 		"a platform too few":          {version, "plan9/386", "no archive for KREW_DARWIN_AMD64_SHA256"},
 		"a version that krew refuses": {"9.8.7", "plan9/386", `version "9.8.7"`},

@@ -15,13 +15,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // releases is where the manifest says that the archives are.
 const releases = "https://github.com/kubectl-pipeline/kubectl-pipeline/releases/download/"
 
 func TestKrew(t *testing.T) {
-	need(t, "kubectl", "git", "make")
+	need.Program(t, "kubectl", "https://kubernetes.io/docs/tasks/tools")
+	need.Program(t, "git", "apt-get install git")
+	need.Program(t, "make", "apt-get install make")
 	dist := makeDist(t)
 	programs := buildKrew(t)
 
@@ -99,15 +103,6 @@ func TestKrew(t *testing.T) {
 			t.Errorf("list after uninstall: %q", r.stdout)
 		}
 	})
-}
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not on the PATH", p)
-		}
-	}
 }
 
 // buildKrew returns a folder with krew and the validator of krew-index.

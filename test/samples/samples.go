@@ -23,6 +23,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/kubectl-pipeline/kubectl-pipeline/test/need"
 )
 
 // Sample is one payload of GitHub.
@@ -45,22 +47,13 @@ const (
 	gitlabSum    = "h1:YxBWFZIFYKcGESCb9fpkwzouo+apyB9pr/XTWzNoL24="
 )
 
-// missing ends a test that has no samples.
-func missing(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // Octokit gives the payloads of GitHub that npm's @octokit/webhooks-examples has: 329 of
 // api.github.com, and those of Enterprise Servers.
 func Octokit(t testing.TB) []Sample {
 	t.Helper()
 	all, err := octokit()
 	if err != nil {
-		missing(t, "samples of %s: %v", octokitPackage, err)
+		need.Missing(t, "samples of %s: %v", octokitPackage, err)
 	}
 	return all
 }
@@ -140,7 +133,7 @@ func GitLab(t testing.TB) map[string][]byte {
 	t.Helper()
 	all, err := gitlab()
 	if err != nil {
-		missing(t, "samples of %s: %v", gitlabModule, err)
+		need.Missing(t, "samples of %s: %v", gitlabModule, err)
 	}
 	return all
 }
@@ -171,11 +164,11 @@ func Library(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/go-playground/webhooks/v6").Output()
 	if err != nil {
-		missing(t, "the module webhooks/v6 cannot be found: %v", err)
+		need.Missing(t, "the module webhooks/v6 cannot be found: %v", err)
 	}
 	all := map[string][]byte{}
 	if err := read(all, "", filepath.Join(strings.TrimSpace(string(out)), "testdata", dir)); err != nil {
-		missing(t, "samples of webhooks/v6: %v", err)
+		need.Missing(t, "samples of webhooks/v6: %v", err)
 	}
 	return all
 }
