@@ -43,7 +43,7 @@ demo: cluster build ## Watch a real git push become a finished execution
 	@go run ./test/demo
 
 .PHONY: bench
-bench: cluster ## Measure: parts, and the whole on a cluster (ten minutes; see docs/performance.md)
+bench: cluster ## Measure: parts, and the whole on a cluster (several minutes; see docs/performance.md)
 	go test -run '^$$' -bench . -benchmem -benchtime 300ms ./pkg/jenkins ./pkg/logs ./pkg/hook
 	go test -run '^$$' -bench . -benchtime 1x -timeout 15m ./test/bench
 

@@ -63,7 +63,7 @@ func (w *realWorld) set(name string, change func(pe *v1alpha1.PipelineExecution)
 
 func TestAgainstARealAPIServer(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts an API server")
+		t.Skip("starts an API server: run without -short")
 	}
 	c, err := cluster.Start(t.Context(), cluster.Options{APIServerOnly: true, LogTo: t.Output()})
 	if err != nil {

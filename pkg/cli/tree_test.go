@@ -199,7 +199,7 @@ func FuzzTree(f *testing.F) {
 	f.Add("Build", "compile", "message", 80)
 	f.Fuzz(func(t *testing.T, stage, step, message string, width int) {
 		if width < 30 || width > 500 {
-			t.Skip()
+			t.Skip("no width of a terminal")
 		}
 		run := failedRun()
 		run.Status.Stages[1].Name, run.Status.Stages[1].Steps[1].Name = stage, step

@@ -23,6 +23,19 @@ type gate struct {
 	opened map[string]chan struct{}
 }
 
+// newRunningWorld has a run "a" of the pipeline "app", whose step goes on until the gate
+// is opened for it.
+func newRunningWorld(t *testing.T) (*world, *gate) {
+	t.Helper()
+	g := newGate()
+	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
+	w.start()
+	w.pipeline("app", oneStep)
+	w.run("app", "a")
+	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	return w, g
+}
+
 func newGate() *gate { return &gate{opened: map[string]chan struct{}{}} }
 
 func (g *gate) of(name string) chan struct{} {

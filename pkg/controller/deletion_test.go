@@ -50,12 +50,7 @@ func TestDeletionIsNoticedAfterARestart(t *testing.T) {
 }
 
 func TestForceRemove(t *testing.T) {
-	g := newGate()
-	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
-	w.start()
-	w.pipeline("app", oneStep)
-	w.run("app", "a")
-	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w, _ := newRunningWorld(t)
 	w.jenkins.SetDown(true)
 	w.must(w.clients.Executions(w.project).Delete(t.Context(), "a", metav1.DeleteOptions{}))
 	eventually(t, "an event says what holds it", func() error {

@@ -133,12 +133,7 @@ func TestJenkinsIsChangedWhileNobodyLooks(t *testing.T) {
 
 // TestJenkinsMoves: the same one, under another address.
 func TestJenkinsMoves(t *testing.T) {
-	g := newGate()
-	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
-	w.start()
-	w.pipeline("app", oneStep)
-	w.run("app", "a")
-	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w, g := newRunningWorld(t)
 	w.halt()
 	moved := strings.Replace(w.url, "127.0.0.1", "localhost", 1)
 	w.use(moved)

@@ -14,12 +14,7 @@ import (
 )
 
 func TestJenkinsDownEndsNothing(t *testing.T) {
-	g := newGate()
-	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
-	w.start()
-	w.pipeline("app", oneStep)
-	w.run("app", "a")
-	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w, g := newRunningWorld(t)
 	w.jenkins.SetDown(true)
 	w.run("app", "b")
 	w.await("a", "says that Jenkins is down", func(e *v1alpha1.PipelineExecution) bool {
@@ -57,12 +52,7 @@ func TestLostAnswerStartsOneBuild(t *testing.T) {
 }
 
 func TestRestartOfTheControllersFollowsOn(t *testing.T) {
-	g := newGate()
-	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
-	w.start()
-	w.pipeline("app", oneStep)
-	w.run("app", "a")
-	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w, g := newRunningWorld(t)
 	w.halt()
 	g.open("a")
 	w.start()

@@ -126,12 +126,7 @@ func TestStop(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
-	g := newGate()
-	w := newWorld(t, jenkinstest.Options{Agents: g.agents()})
-	w.start()
-	w.pipeline("app", oneStep)
-	w.run("app", "a")
-	w.awaitPhase("a", v1alpha1.PhaseRunning)
+	w, g := newRunningWorld(t)
 	w.control("a", v1alpha1.ControlPause)
 	w.awaitPhase("a", v1alpha1.PhasePaused)
 	w.control("a", v1alpha1.ControlRun)

@@ -103,7 +103,7 @@ func TestOneBadFolder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if fault.Delay > 0 && testing.Short() {
-				t.Skip("it waits for a request to be given up")
+				t.Skip("it waits for a request to be given up: run without -short")
 			}
 			fault.Path, fault.Times = "/job/"+n.project+"/api/json", -1
 			w.jenkins.Spoil(fault)

@@ -33,7 +33,7 @@ import (
 // away.
 func TestAgainstARealAPIServer(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts an API server")
+		t.Skip("starts an API server: run without -short")
 	}
 	c, err := cluster.Start(t.Context(), cluster.Options{APIServerOnly: true, LogTo: t.Output()})
 	if err != nil {

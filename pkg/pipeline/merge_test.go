@@ -89,7 +89,7 @@ func FuzzStrategicMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var patch map[string]any
 		if json.Unmarshal([]byte(text), &patch) != nil {
-			t.Skip()
+			t.Skip("no patch")
 		}
 		_, _ = strategicMerge(object(t, []byte(mergeOriginal)), patch, reflect.TypeFor[corev1.Pod]()) // an error is as good as a result
 	})

@@ -74,7 +74,7 @@ const (
 // TestChaos runs pipelines of all kinds while everything breaks, and judges each.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a minute")
+		t.Skip("it takes a minute: run without -short")
 	}
 	s := settingsOf(t, os.Getenv)
 	p := newPlan(s.seed, s.runs, s.length, !s.long)

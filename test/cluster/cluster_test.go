@@ -63,7 +63,7 @@ func TestSimulatedNodes(t *testing.T) {
 	})
 	t.Run("a container has files of its own", func(t *testing.T) {
 		if !cluster.Sandboxed() {
-			t.Skip("only in a sandbox: " + cluster.SandboxProblem())
+			t.Skip("only in a sandbox, as root on Linux after make deps: " + cluster.SandboxProblem())
 		}
 		out, err := execIn(t, c, pod, "sh", "-ec", "pwd; echo a > file; echo b > "+cachePath+"/file; touch /etc/leak; ls")
 		if want := "/work/space\nfile\n"; out != want || err != nil {
